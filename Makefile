@@ -57,16 +57,17 @@ docs: ## Write docs/reference and the tables of the guides anew from protos and 
 
 screenshots: ## Take the pictures of the guides anew; needs a Chinese font
 	$(DEVELOPMENT)
-	@CREDITGATE_SCREENSHOTS=docs/images $(PYTEST) -q tests/browser/test_subject_story.py \
+	@CREDITGATE_SCREENSHOTS=docs/images $(PYTEST) -q -m "soak or not soak" \
+		tests/browser/test_subject_story.py \
 		tests/browser/test_console_pages.py tests/browser/test_portal_pages.py
 
 protos: ## Write the Python stubs anew from protos/
 	$(DEVELOPMENT)
 	@$(BIN)/python protos/generate.py
 
-lint: ## Check style, types and imports, without the other tests
+lint: ## Check style, types and imports, those of the tests too, without the other tests
 	$(DEVELOPMENT)
-	@$(PYTEST) -q tests/quality
+	@$(PYTEST) -q -m "soak or not soak" tests/quality
 
 format: ## Put Python and protos into the standard format
 	$(DEVELOPMENT)

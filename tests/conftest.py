@@ -13,7 +13,7 @@ from xdist.scheduler import LoadFileScheduling
 
 from gateway.server.memory import collect_rarely, load_quickly
 from gateway.storage.engines import Engines
-from tests.examples import THOROUGH
+from tests.examples import THOROUGH, is_rare
 from tests.stores import PostgresStores, SqliteStores, engines_of
 from tests.surroundings import (
     hear_of_no_other_poller,
@@ -22,6 +22,7 @@ from tests.surroundings import (
     keep_files_in_memory,
     keep_what_servers_are,
     look_for_no_other_loop,
+    name_no_handlers,
     reach_this_host_directly,
 )
 
@@ -35,6 +36,7 @@ keep_compiled_code()
 keep_compiled_statements()
 keep_what_servers_are()
 look_for_no_other_loop()
+name_no_handlers()
 hear_of_no_other_poller()
 # An example that takes long on a busy machine shows no fault.
 settings.register_profile("creditgate", deadline=None, max_examples=30)
@@ -45,6 +47,7 @@ settings.load_profile("creditgate")
 # began late would keep the others waiting for it.
 LONGEST = (
     "quality",
+    "browser",
     "docs",
     "cli",
     "authority",
@@ -54,7 +57,6 @@ LONGEST = (
     "faults",
     "server",
     "conformance",
-    "browser",
     "node",
     "asking",
     "consented",
@@ -76,12 +78,15 @@ LONGEST = (
     "anchor",
 )
 # Areas whose files share what takes seconds to make: one worker runs all of their files.
-TOGETHER = ("cli", "consented", "untrue", "broken", "rationed", "home", "interaction")
+TOGETHER = ("browser", "cli", "consented", "untrue", "broken", "rationed", "home", "interaction")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the areas whose files take longest first, then the files with the most tests; what is run
-    together stays in the order that makes what it shares once."""
+    together stays in the order that makes what it shares once. What is rare is marked as long."""
+    for item in items:
+        if is_rare(item):
+            item.add_marker(pytest.mark.soak)
     tests = Counter(item.path for item in items)
 
     def turn(item: pytest.Item) -> tuple[int, str, int]:

@@ -21,10 +21,24 @@ def seeds(most: int, always: int = 1) -> list[Any]:
     return [*range(always), *long]
 
 
-def rarely_on_postgresql(
-    fixture: str, sqlite: str = "sqlite", postgresql: str = "postgresql"
-) -> pytest.MarkDecorator:
-    """Ask a test on SQLite in each run, and on PostgreSQL in the long one: for whole histories, of
-    calls each of which others make on both. ``fixture`` takes the kind of store as its parameter."""
-    long = pytest.param(postgresql, marks=pytest.mark.soak)
-    return pytest.mark.parametrize(fixture, [sqlite, long], indirect=True)
+rarely_on_postgresql: Final = pytest.mark.on_postgresql("rarely")
+"""Asks a test, or all of a module, on SQLite in each run and on PostgreSQL in the long one: what is
+made of statements that other tests make on both in each run."""
+always_on_postgresql: Final = pytest.mark.on_postgresql("always")
+"""Asks a test of such a module on both in each run: for statements that no other makes, or what the
+store itself decides."""
+rarely_on_sqlite: Final = pytest.mark.on_postgresql("mostly")
+"""Asks a test the other way round: of several that are alike, each kind of store has some."""
+_RARE: Final = {
+    rarely_on_postgresql.args: ("postgresql", "postgres_stores"),
+    rarely_on_sqlite.args: ("sqlite", "sqlite_stores"),
+}
+
+
+def is_rare(item: pytest.Item) -> bool:
+    """Tell whether this case of a test is of the long run alone, because of its store."""
+    mark = item.get_closest_marker(rarely_on_postgresql.name)
+    case: Any = getattr(item, "callspec", None)
+    if case is None or mark is None:
+        return False
+    return any(value in _RARE.get(mark.args, ()) for value in case.params.values())

@@ -240,7 +240,6 @@ def admitted(
         state=OperatorState.OPERATOR_STATE_ACTIVE,
         operator_class=REGION_CLASS,
     )
-    installation.keep(OPERATOR, operator_id, operator)
     licence = Licence(
         number=f"R-{operator_id}",
         operator_id=operator_id,
@@ -251,17 +250,24 @@ def admitted(
         regions=frozenset(regions),
         daily_record_quota=quota,
     )
-    installation.keep(LICENCE, licence.number, licence)
-    for number, scope in enumerate(sorted(scopes_of_role(ClientRole.CLIENT_ROLE_REGION))):
-        grant = ScopeGrant(
+    grants = [
+        ScopeGrant(
             grant_id=f"{operator_id}-{number}", grantee=operator_id, scope=scope, valid_from=now - 1
         )
-        installation.keep(SCOPE_GRANT, grant.grant_id, grant)
+        for number, scope in enumerate(sorted(scopes_of_role(ClientRole.CLIENT_ROLE_REGION)))
+    ]
     client_id = region_client_id(entity_id)
     admission = RegionAdmission(
         client_id=client_id, entity_id=entity_id, operator_id=operator_id, admitted_at=now
     )
-    installation.keep(REGION_ADMISSION, client_id, admission)
+    installation.enter(
+        [
+            (OPERATOR, operator_id, operator),
+            (LICENCE, licence.number, licence),
+            *((SCOPE_GRANT, grant.grant_id, grant) for grant in grants),
+            (REGION_ADMISSION, client_id, admission),
+        ]
+    )
 
 
 @asynccontextmanager

@@ -159,6 +159,10 @@ class Installation:
         """Log the next version of a checked thing."""
         self.put(kind, id_, thing.as_document())
 
+    def enter(self, things: Iterable[Thing]) -> None:
+        """Log the first version of checked things, all at once."""
+        self._append(Draft(kind, id_, 0, thing.as_document()) for kind, id_, thing in things)
+
     def furnish(self) -> None:
         """Put in everything a query needs: catalogue, prices, operator alpha, publisher."""
         now = self.clock.now()
@@ -232,7 +236,7 @@ class Installation:
         """Register a client with keys of its own and grant all scopes of its role."""
         client, *grants = self._enrolled(client_id, role, operator_id)
         self.keep(*client)
-        self._append(Draft(kind, id_, 0, kept.as_document()) for kind, id_, kept in grants)
+        self.enter(grants)
 
     def _enrolled(
         self, client_id: str, role: ClientRole.ValueType, operator_id: str = ""

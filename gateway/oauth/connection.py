@@ -12,6 +12,7 @@ from typing import Final, cast
 
 import uvicorn
 from starlette.types import ASGIApp
+from uvicorn.protocols.http.flow_control import CLOSE_HEADER
 from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
 from gateway.oauth.door import Door
@@ -53,6 +54,7 @@ class CertificateProtocol(H11Protocol):
 
     _silence: asyncio.TimerHandle | None = None
     _begun: RequestResponseCycle | None = None
+    _given_up = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Remember the certificate the TLS handshake ended with."""
@@ -78,6 +80,17 @@ class CertificateProtocol(H11Protocol):
         super().on_response_complete()
         self._watch()
 
+    def shutdown(self) -> None:
+        """Close the connection behind the answer under way, if any.
+
+        The answer says so, where nothing of it was sent yet: its peer closes then too. TLS waits
+        for that, and whoever takes the connection for one to ask again on does not look.
+        """
+        super().shutdown()
+        cycle = cast("RequestResponseCycle | None", self.cycle)
+        if cycle is not None:
+            cycle.default_headers = [*cycle.default_headers, CLOSE_HEADER]
+
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection."""
         super().connection_lost(exc)
@@ -89,8 +102,14 @@ class CertificateProtocol(H11Protocol):
         clock; None while one is answered."""
         return None if self._silence is None else self._silence.when() - HEAD_SECONDS
 
+    @property
+    def is_answering(self) -> bool:
+        """Whether its peer may still be given something."""
+        return not self._given_up and self.silent_since is None
+
     def give_up(self) -> None:
         """Close the connection at once; one that is being closed ends by the time TLS gives that."""
+        self._given_up = True
         self._stop_watching()
         if not self.transport.is_closing():
             self.transport.abort()
@@ -138,6 +157,10 @@ def _make_room(connections: Iterable[object]) -> None:
 
 def _is_over(connection: object) -> bool:
     return isinstance(connection, CertificateProtocol) and connection.transport.is_closing()
+
+
+def _is_answering(connection: object) -> bool:
+    return not isinstance(connection, CertificateProtocol) or connection.is_answering
 
 
 def _address(connection: CertificateProtocol) -> str:
@@ -201,7 +224,7 @@ class EmbeddedServer(uvicorn.Server):
         for bound in sockets or ():
             bound.close()
         state = self.server_state
-        silent = set(_silent(state.connections))
+        silent = {each for each in state.connections if not _is_answering(each)}
         for connection in tuple(state.connections):
             connection.shutdown()
         with suppress(TimeoutError):

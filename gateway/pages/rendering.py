@@ -6,7 +6,7 @@ least that works. FAPI 2.0 Security Profile section 5.2.3: browsers must not be 
 
 import re
 from collections.abc import Mapping, Sequence
-from functools import partial
+from functools import cache, partial
 from importlib.resources import files
 from typing import Final, Literal
 from urllib.parse import urlsplit
@@ -41,15 +41,7 @@ class Pages:
     """The pages of one package, each found below its folder ``templates``."""
 
     def __init__(self, package: str) -> None:
-        # Jinja's own loader for packages would import them again by name.
-        folders = [str(files(name) / _TEMPLATES) for name in (package, __package__ or "")]
-        self._templates = Environment(
-            loader=ChoiceLoader([FileSystemLoader(folder) for folder in folders]),
-            autoescape=True,
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
+        self._templates = _templates_of(package)
 
     def page(
         self,
@@ -89,6 +81,22 @@ class Pages:
             )
         )
         return HTMLResponse(text, status, headers={**GUARDS, "Content-Security-Policy": policy})
+
+
+@cache
+def _templates_of(package: str) -> Environment:
+    """Return the templates of a package, compiled once in a process and not looked for again: they
+    change with the version alone."""
+    # Jinja's own loader for packages would import them again by name.
+    folders = [str(files(name) / _TEMPLATES) for name in (package, __package__ or "")]
+    return Environment(
+        loader=ChoiceLoader([FileSystemLoader(folder) for folder in folders]),
+        autoescape=True,
+        auto_reload=False,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
 
 
 def _spoken(language: Language, text: str) -> Markup:

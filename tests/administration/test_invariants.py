@@ -6,14 +6,16 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from tests.administration.machine import AdministrationMachine
 from tests.administration.scope_machine import ScopeMachine
+from tests.examples import rarely_on_postgresql
 from tests.stores import PostgresStores, SqliteStores
 
 MANY = pytest.mark.parametrize(
-    "times", [pytest.param(1, id="few"), pytest.param(8, id="many", marks=pytest.mark.soak)]
+    "times", [pytest.param(1, id="few"), pytest.param(20, id="many", marks=pytest.mark.soak)]
 )
 
 
 @MANY
+@rarely_on_postgresql
 def test_any_sequence_of_calls_keeps_authority_sound(
     stores: SqliteStores | PostgresStores, times: int
 ) -> None:
@@ -21,8 +23,7 @@ def test_any_sequence_of_calls_keeps_authority_sound(
     run_state_machine_as_test(
         machine,
         settings=settings(
-            # A PostgreSQL database takes most of a second to make.
-            max_examples=times * (10 if isinstance(stores, SqliteStores) else 3),
+            max_examples=times * 4,
             stateful_step_count=40,
             deadline=None,
             # Each example works on a store of its own: shrinking would take minutes.
@@ -33,6 +34,7 @@ def test_any_sequence_of_calls_keeps_authority_sound(
 
 
 @MANY
+@rarely_on_postgresql
 def test_scopes_are_never_wider_than_allowed_nor_widened_by_one_person_where_guarded(
     stores: SqliteStores | PostgresStores, times: int
 ) -> None:
@@ -40,7 +42,7 @@ def test_scopes_are_never_wider_than_allowed_nor_widened_by_one_person_where_gua
     run_state_machine_as_test(
         machine,
         settings=settings(
-            max_examples=times * (8 if isinstance(stores, SqliteStores) else 3),
+            max_examples=times * 4,
             stateful_step_count=40,
             deadline=None,
             phases=(Phase.reuse, Phase.generate),

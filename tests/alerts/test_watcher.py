@@ -28,9 +28,12 @@ from gateway.meter.settler import DeliverySettler
 from gateway.storage.engines import Engines, reading
 from tests.administration.world import CALLER
 from tests.clock import NOW, StandingClock
+from tests.examples import always_on_postgresql, rarely_on_postgresql
 from tests.federation.asking.test_uses import Made, answer, uses
 from tests.meter.world import DAY, Disclosure, admitted, claim, company, with_lines
 from tests.receipts import RECEIPTS
+
+pytestmark = rarely_on_postgresql
 
 
 def policy(**changed: Any) -> AlertPolicy:
@@ -143,6 +146,7 @@ async def test_an_answer_about_one_subject_is_known_by_its_first_record(watched:
     assert watched.counted() == 6
 
 
+@always_on_postgresql
 async def test_each_answer_counts_once_however_often_it_is_watched(watched: Watched) -> None:
     watched.use([0], [1, 2], [])
     watched.watch()
@@ -153,6 +157,7 @@ async def test_each_answer_counts_once_however_often_it_is_watched(watched: Watc
     assert watched.counted() == 4
 
 
+@always_on_postgresql
 async def test_more_than_one_step_takes_is_left_to_the_next(watched: Watched) -> None:
     for _ in range(ROWS_AT_ONCE // 200):
         watched.use(*([0] for _ in range(200)))
@@ -162,6 +167,7 @@ async def test_more_than_one_step_takes_is_left_to_the_next(watched: Watched) ->
     assert watched.counted() == ROWS_AT_ONCE + 1
 
 
+@always_on_postgresql
 async def test_operators_are_counted_each_by_itself(watched: Watched) -> None:
     watched.use([0], [1], operator_id="alpha")
     watched.use([2], [3], operator_id="beta")
@@ -205,6 +211,7 @@ async def test_deliveries_never_acknowledged_are_raised_once_on_the_day_they_wer
     assert watched.counted() == 3
 
 
+@always_on_postgresql
 async def test_an_operator_sees_alerts_on_itself_and_not_what_was_noted(watched: Watched) -> None:
     watched.use([0], [1], [2])
     watched.use([0], [1], [2], operator_id="beta")
@@ -222,6 +229,7 @@ async def test_an_operator_sees_alerts_on_itself_and_not_what_was_noted(watched:
     assert refusal.value.reason == RefusalReason.REFUSAL_REASON_SCOPE_NOT_GRANTED
 
 
+@always_on_postgresql
 async def test_an_alert_is_acknowledged_once_and_listed_on_demand(watched: Watched) -> None:
     watched.use([0], [1], [2])
     watched.use([0], [1], [2], operator_id="beta")
@@ -239,6 +247,7 @@ async def test_an_alert_is_acknowledged_once_and_listed_on_demand(watched: Watch
     assert await watched.listed(show_acknowledged=True) == [newest, done]
 
 
+@always_on_postgresql
 async def test_alerts_are_listed_in_pages(watched: Watched) -> None:
     for name in ("alpha", "beta", "gamma"):
         watched.use([0], [1], [2], operator_id=name)
@@ -325,6 +334,7 @@ async def test_a_sweep_through_other_regions_is_raised_by_the_subjects_they_gave
     assert (alert.kind, alert.counted) == (AlertKind.ALERT_KIND_SWEEP, 3)
 
 
+@always_on_postgresql
 async def test_of_other_regions_subjects_count_as_found_and_records_do_not(
     watched: Watched,
 ) -> None:

@@ -23,6 +23,7 @@ from creditgate.v1.vocabulary_pb2 import Interval
 from gateway.clock import SystemClock
 from sdk.refusals import explain
 from tests.audit.proved import checkpoint_of_decisions, require_logged
+from tests.examples import always_on_postgresql, rarely_on_postgresql
 from tests.installation import (
     ADMINISTRATOR,
     OPERATOR_CLIENT,
@@ -40,7 +41,7 @@ from tests.stores import PostgresStores, SqliteStores
 if TYPE_CHECKING:
     from creditgate.v1.audit_service_pb2_grpc import AuditServiceAsyncStub
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), rarely_on_postgresql]
 _numbers = count(500)
 
 
@@ -118,6 +119,7 @@ async def refusal_of(call: Awaitable[object]) -> tuple[str, str]:
     return told.status, told.reason
 
 
+@always_on_postgresql
 async def test_every_decision_is_in_the_log_once_and_proved(office: Office) -> None:
     names = [(await office.served())[2] for _ in range(3)] + [await office.refused()]
     found = await logged(office, *names)

@@ -10,6 +10,7 @@ from creditgate.v1 import brake_service_pb2_grpc as brake_grpc
 from creditgate.v1.operator_service_pb2 import ClientRole
 from sdk.connection import connect
 from tests.authority.loaded import OFFICE, REASON, Loaded, client_id_of, loaded
+from tests.examples import rarely_on_postgresql
 from tests.installation import CONSENT_ITEM, PUBLIC_ITEM, Installation, eventually
 
 PROCESSES: Final = 3
@@ -48,6 +49,7 @@ async def require_stopped(load: Loaded, at: float, stopped: Mapping[str, bool]) 
             assert one.answered > before[operator_id, process].answered
 
 
+@rarely_on_postgresql
 async def test_a_brake_stops_what_it_reaches_on_every_process_within_a_second_and_nothing_else(
     installation: Installation,
 ) -> None:

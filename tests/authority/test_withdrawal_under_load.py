@@ -23,6 +23,7 @@ from tests.authority.loaded import (
     suspend_operator,
     withdraw_scope,
 )
+from tests.examples import rarely_on_sqlite
 from tests.installation import Installation, eventually
 
 PROCESSES = 3
@@ -92,6 +93,7 @@ async def require_stopped(load: Loaded, acknowledged: Mapping[str, float]) -> No
     "rounds",
     [pytest.param(1, id="1 round"), pytest.param(10, id="10 rounds", marks=pytest.mark.soak)],
 )
+@rarely_on_sqlite
 async def test_what_is_taken_away_under_load_stops_on_every_process_within_a_second(
     installation: Installation, rounds: int
 ) -> None:
@@ -103,6 +105,7 @@ async def test_what_is_taken_away_under_load_stops_on_every_process_within_a_sec
             await require_stopped(load, await take_all_away(load, number))
 
 
+@rarely_on_sqlite
 async def test_a_process_that_cannot_see_authority_stops_within_its_lease(
     installation: Installation,
 ) -> None:

@@ -1,4 +1,4 @@
-"""One browser and one gateway for each module of browser tests."""
+"""One browser and one gateway for the tests of the pages that an application leads to."""
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ class Scene:
     browser: Browser
 
 
-@pytest_asyncio.fixture(loop_scope="module", scope="module")
+@pytest_asyncio.fixture(loop_scope="package", scope="package")
 async def scene(sqlite_stores: SqliteStores) -> AsyncIterator[Scene]:
     """All of it, running."""
     with sqlite_stores.database() as store:
@@ -49,7 +49,7 @@ async def scene(sqlite_stores: SqliteStores) -> AsyncIterator[Scene]:
         installation.close()
 
 
-@pytest_asyncio.fixture(loop_scope="module")
+@pytest_asyncio.fixture(loop_scope="package")
 async def page(scene: Scene) -> AsyncIterator[Page]:
     """An empty page of a visitor who was never here."""
     await awake(scene.gateway)

@@ -1,6 +1,6 @@
 """A site whose every page is looked at the same way: by axe-core, in the dark, and narrow."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Generic, Protocol, TypeVar
@@ -35,8 +35,8 @@ Look = Callable[[Page, str], Awaitable[None]]
 
 def looks(*usual: tuple[str, str]) -> pytest.MarkDecorator:
     """Ask a test with each ``size`` and ``language``; those that are not ``usual`` only where
-    there is time: between them the pages of companies, operators and administrators have them all,
-    and these share their frame and styles."""
+    there is time: the pages of companies, operators and administrators share their frame and styles,
+    and each is asked by every rule in each run, in the light or in the dark."""
     return pytest.mark.parametrize(
         ("size", "language"),
         [
@@ -49,6 +49,16 @@ def looks(*usual: tuple[str, str]) -> pytest.MarkDecorator:
             for size, language in product(_SIZES, _LANGUAGES)
         ],
     )
+
+
+in_either_language = pytest.mark.parametrize(
+    "language",
+    [
+        # Its words are the longer ones.
+        pytest.param("en", id="English"),
+        pytest.param("zh", id="Chinese", marks=pytest.mark.soak),
+    ],
+)
 
 
 @dataclass(frozen=True)
@@ -93,8 +103,11 @@ class Site(Generic[_World]):
         await page.context.close()
         return found
 
-    async def faint_or_wide(self, *styles: str) -> list[str]:
-        """Return where contrast is too low in the dark, and which pages have to be scrolled sideways.
+    async def faint_or_wide(
+        self, language: str, *styles: str, rules: Sequence[str] = ()
+    ) -> list[str]:
+        """Return what axe-core finds in the dark by ``rules``, all for none, and which pages have to
+        be scrolled sideways.
 
         Success criteria 1.4.3 and 1.4.11; 1.4.10 and 1.4.4: 320 px wide, and 1280 px magnified to
         twice; 1.4.12 with ``styles`` of a person's own.
@@ -102,11 +115,10 @@ class Site(Generic[_World]):
         page = await self.opened(PHONE)
         await page.emulate_media(color_scheme="dark")
         found: list[str] = []
-        for path, language in product(self.paths, _LANGUAGES):
+        for path in self.paths:
             await page.set_viewport_size(DESKTOP)
             await page.goto(self.url(path, language))
-            if language == "zh":
-                found += await faults(page, only=["color-contrast"])
+            found += await faults(page, only=rules)
             for width, style in product(_NARROW, ("", *styles)):
                 await page.set_viewport_size(ViewportSize(width=width, height=480))
                 await page.evaluate(_SET_STYLE, style)

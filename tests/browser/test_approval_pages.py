@@ -13,7 +13,7 @@ from tests.browser.conftest import Scene
 from tests.installation import CONSENT_ITEM
 from tests.people import COMPANY, ask
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="package")
 
 READ = "credit.records:read"
 PLAIN = {"type": "public_credit_data", "subjects": [COMPANY]}

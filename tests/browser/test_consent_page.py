@@ -21,7 +21,7 @@ from tests.server.calls import draft, publish
 
 __all__ = ["node_command"]
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="package")
 
 READ = "credit.records:read"
 SIZES = {
@@ -114,7 +114,14 @@ async def test_a_certified_client_gets_a_token_for_a_consent_and_what_it_opens(
     assert not spoken
 
 
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize(
+    "size",
+    [
+        "320 px",
+        pytest.param("phone", marks=pytest.mark.soak),
+        pytest.param("desktop", marks=pytest.mark.soak),
+    ],
+)
 async def test_the_page_of_a_consent_is_for_everybody_to_use(
     scene: Scene, page: Page, size: str
 ) -> None:

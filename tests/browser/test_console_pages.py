@@ -23,7 +23,7 @@ from operators.proposal import PROPOSAL, Proposal
 from sdk.clearings import lines_of, read_clearing
 from tests.braking import brake
 from tests.browser.chromium import chromium
-from tests.browser.site import DESKTOP, PHONE, Site, looks, signed_in
+from tests.browser.site import DESKTOP, PHONE, Site, in_either_language, looks, signed_in
 from tests.console.clearings import DISPUTE, REGION, UNTIL, cleared
 from tests.console.world import AUDITOR, LICENSER, PRICING, SECURER, World, running_world
 from tests.docs.images import CONSOLE_PICTURES
@@ -116,7 +116,7 @@ async def something_everywhere(world: World) -> tuple[str, ...]:
     )
 
 
-@looks(("desktop", "zh"))
+@looks()
 async def test_axe_finds_nothing_against_wcag_22_aa(
     site: ConsoleSite, size: ViewportSize, language: str
 ) -> None:
@@ -130,10 +130,11 @@ async def test_axe_finds_nothing_against_wcag_22_aa(
     assert not found, "\n".join(found)
 
 
+@in_either_language
 async def test_pages_are_clear_in_the_dark_and_nothing_has_to_be_scrolled_sideways(
-    site: ConsoleSite,
+    site: ConsoleSite, language: str
 ) -> None:
-    found = await site.faint_or_wide()
+    found = await site.faint_or_wide(language)
     assert not found, "\n".join(found)
 
 

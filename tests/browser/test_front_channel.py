@@ -18,7 +18,7 @@ from tests.people import COMPANY, ask
 
 __all__ = ["node_command"]
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="package")
 
 READ = "credit.records:read"
 DETAILS = [{"type": "public_credit_data", "subjects": [COMPANY]}]
@@ -90,6 +90,7 @@ async def test_a_representative_approves_and_the_client_gets_its_answer(
     assert not spoken
 
 
+@pytest.mark.soak
 async def test_who_denies_goes_back_without_a_code(
     scene: Scene, page: Page, node_command: NodeCommand
 ) -> None:
@@ -155,6 +156,7 @@ async def test_a_decision_stays_made_whoever_goes_back(scene: Scene, page: Page)
     await expect(page.get_by_role("button", name="同意")).to_have_count(0)
 
 
+@pytest.mark.soak
 async def test_who_represents_another_company_cannot_approve(scene: Scene, page: Page) -> None:
     await page.goto(await asked_url(scene))
     await sign_in(page, "赵茜")

@@ -15,7 +15,7 @@ from playwright.async_api import Page, ViewportSize, expect
 from gateway.portal.app import SHOWN
 from gateway.settle.month import month_of
 from tests.browser.chromium import chromium
-from tests.browser.site import DESKTOP, PHONE, Site, looks, signed_in
+from tests.browser.site import DESKTOP, PHONE, Site, in_either_language, looks, signed_in
 from tests.docs.images import PORTAL_PICTURES
 from tests.installation import OPERATOR_ID, Installation
 from tests.portal.world import PortalWorld, running_portal
@@ -50,7 +50,7 @@ async def site(sqlite_stores: SqliteStores) -> AsyncIterator[PortalSite]:
         installation.close()
 
 
-@looks(("phone", "en"))
+@looks()
 async def test_axe_finds_nothing_against_wcag_22_aa(
     site: PortalSite, size: ViewportSize, language: str
 ) -> None:
@@ -67,10 +67,11 @@ async def test_axe_finds_nothing_against_wcag_22_aa(
     assert not found, "\n".join(found)
 
 
+@in_either_language
 async def test_pages_are_clear_in_the_dark_and_nothing_has_to_be_scrolled_sideways(
-    site: PortalSite,
+    site: PortalSite, language: str
 ) -> None:
-    found = await site.faint_or_wide()
+    found = await site.faint_or_wide(language)
     assert not found, "\n".join(found)
 
 

@@ -14,7 +14,7 @@ from consent.model import Actor, ConsentItem
 from consent.states import GRANTED, REVOKED
 from tests.browser.axe import faults
 from tests.browser.chromium import chromium
-from tests.browser.site import DESKTOP, PHONE, Site, looks, signed_in
+from tests.browser.site import DESKTOP, PHONE, Site, in_either_language, looks, signed_in
 from tests.installation import Installation
 from tests.people import COMPANY
 from tests.reports.own import issued as own_report
@@ -98,10 +98,11 @@ async def test_axe_finds_nothing_against_wcag_22_aa(
     assert not found, "\n".join(found)
 
 
+@in_either_language
 async def test_pages_are_clear_in_the_dark_and_nothing_has_to_be_scrolled_sideways(
-    site: SubjectSite,
+    site: SubjectSite, language: str
 ) -> None:
-    found = await site.faint_or_wide(WIDER)
+    found = await site.faint_or_wide(language, WIDER, rules=["color-contrast"])
     assert not found, "\n".join(found)
 
 
@@ -126,11 +127,18 @@ async def test_what_an_operator_says_is_drawn_nowhere_but_in_its_own_place(
     await page.context.close()
 
 
+@pytest.mark.parametrize(
+    "ends",
+    [
+        pytest.param(("/inbox", "/delegations/new", "/reports", "/revoke"), id="four pages"),
+        pytest.param("", id="every page", marks=pytest.mark.soak),
+    ],
+)
 async def test_the_keyboard_reaches_everything_in_order_and_focus_is_seen(
-    site: SubjectSite,
+    site: SubjectSite, ends: str | tuple[str, ...]
 ) -> None:
     page = await site.opened(DESKTOP)
-    for path in site.paths:
+    for path in filter(lambda path: path.endswith(ends), site.paths):
         await page.goto(site.url(path))
         expected = await page.evaluate(
             "() => [...document.querySelectorAll('a[href], button, input:not([type=hidden]),"

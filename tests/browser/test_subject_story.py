@@ -1,5 +1,6 @@
 """A consent from the request to the copies' end, as the subject lives through it.
 
+Each page is asked by itself in each run (tests/subject, tests/reports, `test_subject_pages`).
 With CREDITGATE_SCREENSHOTS naming a folder, each step is kept there as a picture: those of
 docs/subjects.md are made so (`make screenshots`).
 """
@@ -33,7 +34,7 @@ from tests.subject.world import (
     running_world,
 )
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.soak]
 
 FOLDER = os.environ.get("CREDITGATE_SCREENSHOTS", "")
 DESKTOP = {"width": 880, "height": 640}

@@ -13,7 +13,10 @@ from gateway.catalogue.message import item_message
 from operators.log import Draft
 from tests.catalogue.drafts import NOW, national
 from tests.catalogue.world import OFFICE, World
+from tests.examples import always_on_postgresql, rarely_on_postgresql
 from tests.revocations import NothingRevoked
+
+pytestmark = rarely_on_postgresql
 
 
 def message(code: str = "penalty.administrative") -> pb.CatalogueItem:
@@ -55,6 +58,7 @@ async def test_created_item_is_there_at_once_with_its_etag_and_time(world: World
     assert (change.changed_by, change.changed_at, change.reason) == ("office", NOW, "new")
 
 
+@always_on_postgresql
 async def test_update_makes_the_next_version(world: World) -> None:
     item = await create(world, message())
     world.clock.at += 60
@@ -80,6 +84,7 @@ async def test_update_of_an_older_version_is_refused(world: World) -> None:
     assert reason_of(refusal) == "ETAG_MISMATCH"
 
 
+@always_on_postgresql
 async def test_update_sees_what_another_process_wrote(world: World) -> None:
     feed = AuthorityFeed(
         world.log,
@@ -188,6 +193,7 @@ async def listed(world: World, page_size: int) -> list[list[str]]:
             return pages
 
 
+@always_on_postgresql
 async def test_items_are_listed_by_code_in_pages(world: World) -> None:
     codes = ["b", "a", "c.d", "c", "e"]
     for code in codes:

@@ -50,13 +50,28 @@ def home(tmp_path: Path) -> Path:
     return tmp_path / "home"
 
 
-@pytest.mark.parametrize(
-    ("path", "command"), COMMANDS, ids=[" ".join(path) for path, _ in COMMANDS]
-)
-def test_every_command_answers_in_json_and_says_what_it_does(
-    path: tuple[str, ...], command: Any
-) -> None:
-    assert any("--json" in parameter.opts for parameter in command.params)
+def test_every_command_answers_in_json_and_has_words_for_what_it_does() -> None:
+    assert COMMANDS
+    for path, command in COMMANDS:
+        assert any("--json" in parameter.opts for parameter in command.params), path
+        assert command.help, path
+
+
+def with_help() -> list[Any]:
+    """Return every command: the first of each group in each run, all in the long one."""
+    first = {path[0]: path for path, _ in reversed(COMMANDS)}
+    return [
+        pytest.param(
+            *each,
+            id=" ".join(each[0]),
+            marks=() if each[0] in first.values() else pytest.mark.soak,
+        )
+        for each in COMMANDS
+    ]
+
+
+@pytest.mark.parametrize(("path", "command"), with_help())
+def test_a_command_says_what_it_does(path: tuple[str, ...], command: Any) -> None:
     shown = run_here(*path, "--help")
     assert shown.status == 0
     assert command.help.splitlines()[0] in " ".join(shown.out.split())

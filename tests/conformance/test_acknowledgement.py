@@ -19,9 +19,10 @@ from tests.conformance.test_watch import (
     watching,
 )
 from tests.consents.counter import Counter, open_counter
+from tests.examples import always_on_postgresql, rarely_on_postgresql
 from tests.installation import Installation
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), rarely_on_postgresql]
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module", params=["sqlite", "postgresql"])
@@ -86,6 +87,7 @@ async def test_events_and_consents_are_acknowledged_together_and_counted_togethe
     assert not answer.HasField("next_deadline")
 
 
+@always_on_postgresql
 async def test_of_copies_that_are_gone_for_a_consent_nothing_more_is_told_or_owed(
     parties: tuple[Site, Counter],
 ) -> None:

@@ -19,7 +19,9 @@ from gateway.conformance.model import (
 )
 from tests.conformance.enforcing import CONTENT_ALTERED, DAY, MISSING, Enforced, difference
 from tests.conformance.enforcing import enforced_on as on_store
-from tests.examples import rarely_on_postgresql
+from tests.examples import always_on_postgresql, rarely_on_postgresql
+
+pytestmark = rarely_on_postgresql
 
 _COPIES = 60
 _AT_ONCE = 8
@@ -135,6 +137,7 @@ def test_what_an_attestation_was_false_of_is_asked_for_before_all_that_was_alter
     assert not world.of(late, ATTESTATION_FALSE)
 
 
+@always_on_postgresql
 def test_a_policy_that_draws_more_than_are_asked_for_again_leaves_room_for_these(
     world: _Firm,
 ) -> None:
@@ -222,7 +225,6 @@ _FEW: Final = settings(
 )
 
 
-@rarely_on_postgresql("world")
 @_FEW
 @given(data=st.data(), number=st.integers(1, _COPIES))
 def test_who_mends_and_shows_in_time_what_it_is_asked_for_is_not_accused(
@@ -246,7 +248,6 @@ def test_who_mends_and_shows_in_time_what_it_is_asked_for_is_not_accused(
     assert not world.enforced.standing()
 
 
-@rarely_on_postgresql("world")
 @_FEW
 @given(data=st.data(), number=st.integers(1, 3 * _AT_ONCE))
 def test_who_keeps_an_altered_copy_is_suspended_whatever_it_leaves_unanswered(

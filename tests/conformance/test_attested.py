@@ -27,7 +27,10 @@ from tests.conformance.enforcing import (
     difference,
     enforced_on,
 )
+from tests.examples import always_on_postgresql, rarely_on_postgresql
 from tests.parties import claims_in, header_in
+
+pytestmark = rarely_on_postgresql
 
 OVERDUE = FindingKind.FINDING_KIND_REMOVAL_OVERDUE
 
@@ -104,6 +107,7 @@ def test_a_request_is_kept_once(world: Enforced) -> None:
     assert world.standing().keys() == {("r-1", CONTENT_ALTERED)}
 
 
+@always_on_postgresql
 def test_of_attestations_at_once_each_is_kept_whole(world: Enforced) -> None:
     def attest(number: int) -> Attestation:
         return world.attest(difference("r-1"), request_id=f"r-{number % 4}")
@@ -163,6 +167,7 @@ def test_a_certificate_ends_with_what_is_found_later(world: Enforced) -> None:
     assert world.certified.status("0" * 10 + "-" + "0" * 24, now) is None
 
 
+@always_on_postgresql
 def test_an_overdue_removal_is_found_once_for_its_event(world: Enforced) -> None:
     now = world.clock.now()
     assert world.findings.open_removal_overdue(world.firm, "r-1", 5, 0, now)
@@ -220,6 +225,7 @@ def test_an_altered_copy_is_mended_once_the_right_one_is_asked_for() -> None:
     assert [each.record_id for each in then.stay] == ["r-2"]
 
 
+@always_on_postgresql
 def test_a_contested_finding_does_not_count_until_it_is_decided(world: Enforced) -> None:
     world.attest(difference("r-1"), difference("r-2"))
     finding = world.standing()["r-1", CONTENT_ALTERED]
@@ -238,6 +244,7 @@ def test_a_contested_finding_does_not_count_until_it_is_decided(world: Enforced)
     assert world.findings.counts(world.firm) == [(CONTENT_ALTERED, 2)]
 
 
+@always_on_postgresql
 def test_a_dismissed_finding_is_over(world: Enforced) -> None:
     world.attest(difference("r-1"))
     finding = world.standing()["r-1", CONTENT_ALTERED]

@@ -35,7 +35,10 @@ from tests.conformance.enforcing import (
     enforced_in,
     enforced_on,
 )
+from tests.examples import always_on_postgresql, rarely_on_postgresql
 from tests.stores import PostgresStores, SqliteStores
+
+pytestmark = rarely_on_postgresql
 
 ANSWER = {"sampling": {"lied_share": 0.05, "caught": 0.99, "most": 100, "answer": "P2D"}}
 
@@ -103,6 +106,7 @@ def test_what_was_attested_is_asked_for_and_confirmed_once_shown(world: Enforced
     assert not world.standing()
 
 
+@always_on_postgresql
 def test_a_challenge_answered_stays_as_it_was_judged(world: Enforced) -> None:
     world.serve("a")
     world.attest(copies=1)
@@ -346,6 +350,7 @@ def test_a_copy_drawn_twice_is_asked_for_once_and_its_answer_serves_both(world: 
     assert world.attested.was_false(second.attestation_id)
 
 
+@always_on_postgresql
 def test_a_certificate_of_a_false_attestation_is_withdrawn_for_good(world: Enforced) -> None:
     (sequence,) = world.serve("a")
     world.checkpoint()
@@ -400,6 +405,7 @@ def test_an_operator_that_has_too_much_to_show_attests_no_more(drawer: Enforced)
     drawer.attested.require_turn(drawer.firm, 1_500, drawer.clock.now(), drawer.clock.now())
 
 
+@always_on_postgresql
 def test_old_challenges_are_forgotten_and_stay_counted(alone: Enforced) -> None:
     alone.serve("a")
     alone.attest(copies=1)

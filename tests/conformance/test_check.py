@@ -32,10 +32,12 @@ from tests.clock import NOW, StandingClock
 from tests.conformance.disclosing import ByDays, Disclosing
 from tests.consent.store import ConsentStore
 from tests.consent.world import EVALUATION, terms
-from tests.examples import rarely_on_postgresql
+from tests.examples import always_on_postgresql, rarely_on_postgresql
 from tests.meter.world import admitted, company
 from tests.stores import engines_of
 from tests.transparency.tampering import mutate, removed, rows_of, tampered
+
+pytestmark = rarely_on_postgresql
 
 MADE_ANEW = (
     REVISION_BLOCKS,
@@ -145,6 +147,7 @@ def _keep(
         connection.execute(insert(table).values(nothing | dict(of_copy or {}) | values))
 
 
+@always_on_postgresql
 def test_a_removal_that_a_former_release_held_to_be_owed_of_what_was_over_is_no_fault(
     engines: Engines,
 ) -> None:
@@ -178,6 +181,7 @@ def test_a_removal_that_a_former_release_held_to_be_owed_of_what_was_over_is_no_
     assert faults(engines)
 
 
+@always_on_postgresql
 def test_what_the_gateway_keeps_of_operators_is_found_as_it_wrote_it(kept: Engines) -> None:
     checked = check_conformance(kept)
     assert checked.faults == []
@@ -222,6 +226,7 @@ def test_a_table_emptied_is_noticed(kept: Engines, table: Table) -> None:
     )
 
 
+@always_on_postgresql
 def test_values_zeroed_or_bits_cleared_are_noticed(kept: Engines) -> None:
     for column in (
         REVISION_BLOCKS.c.elements,
@@ -257,7 +262,6 @@ def test_a_challenge_for_another_copy_is_noticed(kept: Engines) -> None:
     assert [fault.place.split(",")[0] for fault in found] == ["challenges"]
 
 
-@rarely_on_postgresql("kept")
 def test_every_changed_value_and_every_row_taken_away_is_found(kept: Engines) -> None:
     stores: dict[Table, Engine] = dict.fromkeys(MADE_ANEW, kept.evidence)
 

@@ -28,7 +28,7 @@ from gateway.federation.asking.copies import RegionCopies
 from gateway.federation.asking.removals import RegionRemovals
 from tests.conformance.disclosing import ByDays
 from tests.conformance.holding_model import OPERATORS, HoldingMachine
-from tests.examples import examples
+from tests.examples import examples, rarely_on_postgresql
 from tests.stores import PostgresStores, SqliteStores
 
 _ENDED: Final = {
@@ -208,6 +208,7 @@ def test_a_copy_in_the_period_before_what_was_served_was_corrected(
     assert (FindingKind.FINDING_KIND_CORRECTED_HELD, "r-1") in machine.judge("alpha", [held])
 
 
+@rarely_on_postgresql
 def test_what_should_be_held_is_known_and_what_is_held_judged_for_what_it_is(
     stores: SqliteStores | PostgresStores,
 ) -> None:

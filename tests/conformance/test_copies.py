@@ -38,12 +38,12 @@ from tests.consents.counter import (
     open_counter,
     refusal_of,
 )
-from tests.examples import examples
+from tests.examples import always_on_postgresql, examples, rarely_on_postgresql
 from tests.installation import CONSENT_ITEM, Gateway, Installation, eventually
 from tests.parties import claims_in
 from tests.server.calls import draft, publish, query
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), rarely_on_postgresql]
 _numbers: Final = count(1)
 on_sqlite: Final = pytest.mark.parametrize("world", ["sqlite"], indirect=True, scope="module")
 """For what is told before any store has a part in it."""
@@ -199,6 +199,7 @@ async def test_a_request_id_stands_for_the_opening_it_was_first_used_with(
         assert explain(refused.value).reason == "REQUEST_ID_REUSED"
 
 
+@always_on_postgresql
 async def test_it_is_told_what_copies_that_are_spared_yet_were_compared_with(world: World) -> None:
     operator, site = await world.newcomer(), world.site
     record = await operator.served()
@@ -400,6 +401,7 @@ async def test_a_request_made_again_is_answered_as_before(world: World) -> None:
     assert await attest(operator.channel, [], opened=opened) == first
 
 
+@always_on_postgresql
 async def test_where_nearly_all_differs_all_copies_are_wanted(world: World) -> None:
     operator = await world.newcomer()
     await operator.served_many(200)
@@ -494,6 +496,7 @@ async def test_copies_must_be_as_many_as_were_said_and_each_once(world: World) -
     assert fields_of(nothing) == {"copies.copies[0].content_digest"}
 
 
+@always_on_postgresql
 async def test_an_operator_attests_one_at_a_time_and_a_call_cut_off_leaves_its_turn(
     world: World,
 ) -> None:

@@ -34,7 +34,10 @@ from gateway.storage.engines import Engines, reading
 from tests import consenting
 from tests.clock import NOW
 from tests.conformance.disclosing import ByDays, Disclosing
+from tests.examples import always_on_postgresql, rarely_on_postgresql
 from tests.meter.world import admitted, company
+
+pytestmark = rarely_on_postgresql
 
 FIRM = "alpha"
 DAY = 86_400
@@ -265,6 +268,7 @@ def test_who_owes_for_an_event_is_the_same_whatever_is_served_after_it(
     assert not check_conformance(world.engines).faults
 
 
+@always_on_postgresql
 def test_of_what_was_gone_before_an_event_nothing_is_owed_for_what_is_served_after_it(
     world: World,
 ) -> None:
@@ -326,6 +330,7 @@ def test_what_was_read_before_its_removal_was_acknowledged_is_excused(world: Wor
     assert world.found(world.copy) == {LIFE_OVER}
 
 
+@always_on_postgresql
 @pytest.mark.parametrize("days", [1, 60])
 def test_who_said_that_it_holds_no_whole_copy_owes_that_of_what_a_consent_opened_besides(
     world: World, days: int
@@ -355,6 +360,7 @@ def test_a_word_on_a_consent_excuses_nothing_that_was_held_too_long(world: World
     assert world.found(world.copy, read_at=over) == {LIFE_OVER}
 
 
+@always_on_postgresql
 def test_each_copy_is_judged_by_the_duty_it_belongs_to(world: World) -> None:
     consent, other = world.consent(days=5), world.disclosing
     first, second = world.publish(), other.publish("s", content=b'{"about":"s","aside":"1"}')
@@ -376,6 +382,7 @@ def test_each_copy_is_judged_by_the_duty_it_belongs_to(world: World) -> None:
     assert world.found(later) == {LIFE_OVER}
 
 
+@always_on_postgresql
 def test_what_was_taken_back_while_nobody_could_be_told_is_not_held_before_it_is_to_be_reported(
     world: World,
 ) -> None:

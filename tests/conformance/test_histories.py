@@ -488,11 +488,11 @@ def machines(store: tuple[str, Path], tmp_path: Path) -> Iterator[_Machines]:
     installation.close()
 
 
-@rarely_on_postgresql("stores")
+@rarely_on_postgresql
 def test_any_history_is_served_told_owed_and_found_as_a_plain_model_says(
     machines: _Machines,
 ) -> None:
-    machines.check(examples=4, steps=25)
+    machines.check(examples=2, steps=25)
 
 
 @pytest.mark.soak

@@ -38,12 +38,13 @@ from tests.conformance.honest import (
 )
 from tests.conformance.policies import policy_file
 from tests.consents.counter import new_subject
+from tests.examples import always_on_postgresql, rarely_on_postgresql
 from tests.installation import Installation, content
 from tests.parties import claims_in
 from tests.server.calls import draft
 from tests.stores import PostgresStores, SqliteStores
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), rarely_on_postgresql]
 _HOUR: Final = 3_600
 _FALSE: Final = FindingKind.FINDING_KIND_ATTESTATION_FALSE
 _MISSING: Final = FindingKind.FINDING_KIND_MISSING
@@ -115,6 +116,7 @@ async def test_an_operator_that_attests_each_week_from_a_dump_of_an_hour_ago_is_
         stage.clock.at += 7 * 86_400
 
 
+@always_on_postgresql
 async def test_what_was_served_before_the_copies_were_read_is_missing(
     stage: Stage, operator: Operator
 ) -> None:
@@ -129,6 +131,7 @@ async def test_what_was_served_before_the_copies_were_read_is_missing(
     assert not (await attest_read(operator, [*before, *since], stage.clock.at)).standing_findings
 
 
+@always_on_postgresql
 async def test_who_tells_missing_what_it_had_long_before_it_read_its_copies_is_caught(
     stage: Stage, operator: Operator
 ) -> None:
@@ -192,6 +195,7 @@ async def test_copies_read_before_those_attested_last_are_refused(
     assert await kinds(operator) == [_MISSING]
 
 
+@always_on_postgresql
 async def test_a_clock_that_was_set_back_keeps_nobody_from_attesting(
     stage: Stage, operator: Operator
 ) -> None:
@@ -265,6 +269,7 @@ async def test_copies_read_before_their_period_ended_are_excused_and_not_certifi
     assert (await attest_read(operator, held, made.disclosed_until.seconds)).standing_findings == 1
 
 
+@always_on_postgresql
 async def test_copies_read_after_they_were_said_to_be_gone_contradict_it(
     stage: Stage, operator: Operator
 ) -> None:
@@ -276,6 +281,7 @@ async def test_copies_read_after_they_were_said_to_be_gone_contradict_it(
     assert await kinds(operator) == [FindingKind.FINDING_KIND_WITHDRAWN_HELD]
 
 
+@always_on_postgresql
 async def test_who_says_that_its_copies_reflect_an_event_is_not_excused_by_when_they_were_read(
     stage: Stage, operator: Operator
 ) -> None:
@@ -305,6 +311,7 @@ async def test_a_copy_of_a_record_corrected_back_to_what_it_was_is_right_until_t
     assert (await attest_read(operator, held, stage.clock.at, again)).standing_findings == 1
 
 
+@always_on_postgresql
 async def test_a_copy_whose_period_was_corrected_by_the_stream_is_right_and_is_asked_for(
     stage: Stage, operator: Operator, tmp_path: Path
 ) -> None:

@@ -42,9 +42,12 @@ from tests.conformance.policies import policy_file
 from tests.conformance.test_challenges import absent
 from tests.consent.store import ConsentStore
 from tests.consent.world import act
+from tests.examples import always_on_postgresql, rarely_on_postgresql
 from tests.installation import Installation, eventually
 from tests.patience import patiently
 from tests.stores import SqliteStores
+
+pytestmark = rarely_on_postgresql
 
 HOUR: Final = 3_600
 AGREEMENT: Final = AgreementPolicy(remind=timedelta(days=7), refuse=timedelta(days=14))
@@ -193,6 +196,7 @@ def test_who_has_time_again_and_lets_it_pass_is_found(world: World) -> None:
     assert world.found() == {"REMOVAL_OVERDUE"}
 
 
+@always_on_postgresql
 def test_a_report_on_a_consent_is_put_off_and_when_copies_must_be_gone_is_not(
     world: World,
 ) -> None:
@@ -224,6 +228,7 @@ def test_copies_to_be_shown_and_attestations_due_are_put_off(world: World) -> No
     assert world.found() == set()
 
 
+@always_on_postgresql
 def test_who_serves_puts_off_before_it_compares_a_deadline(world: World) -> None:
     enforced, clock = world.enforced, world.enforced.clock
     enforced.serve("one", "two")
@@ -258,6 +263,7 @@ def test_a_short_silence_is_no_outage_to_who_serves(world: World) -> None:
     assert again.next_deadline == owed.next_deadline + SILENCE
 
 
+@always_on_postgresql
 def test_a_copy_of_which_no_removal_is_written_down_is_excused_for_an_outage(
     world: World,
 ) -> None:
@@ -275,6 +281,7 @@ def test_a_copy_of_which_no_removal_is_written_down_is_excused_for_an_outage(
     assert not grace._replace(outages=()).covers(ending, 0)
 
 
+@always_on_postgresql
 def test_refusing_for_use_that_is_not_agreed_with_is_put_off(world: World) -> None:
     evidence, since = world.enforced.engines.evidence, world.enforced.clock.now()
     owed = {"operator_id": world.firm, "agreed": 0, "since": since, "reminded": True, "due": 0}
@@ -322,6 +329,7 @@ def test_a_certificate_counts_on_while_the_gateway_is_away(world: World) -> None
     assert not world.enforced.attest(copies=1).certificate
 
 
+@always_on_postgresql
 @pytest.mark.parametrize("away", [0, 3 * DAY])
 def test_the_time_of_a_false_attestation_goes_on_in_another_but_for_an_outage(
     world: World, away: int
@@ -381,6 +389,7 @@ def test_a_short_silence_or_a_clock_set_back_puts_nothing_off(world: World) -> N
     assert world.enforced.duties.owed(world.firm, NOW) == owed
 
 
+@always_on_postgresql
 def test_processes_that_start_together_put_off_once(world: World) -> None:
     world.enforced.serve("one")
     world.enforced.disclosing.end(world.enforced.record("one"))

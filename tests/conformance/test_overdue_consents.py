@@ -12,6 +12,9 @@ from tests.clock import NOW
 from tests.conformance.enforcing import DAY, Enforced, difference, enforced_on
 from tests.consent.store import ConsentStore
 from tests.consent.world import act, terms
+from tests.examples import always_on_postgresql, rarely_on_postgresql
+
+pytestmark = rarely_on_postgresql
 
 OVERDUE = FindingKind.FINDING_KIND_REMOVAL_OVERDUE
 
@@ -125,6 +128,7 @@ def test_the_other_differences_of_an_attestation_do_not_touch_it(world: World) -
     assert world.standing() == {(f"consents/{consent_id}", OVERDUE)}
 
 
+@always_on_postgresql
 def test_a_subject_sees_what_of_it_is_overdue_the_longest_first(world: World) -> None:
     first = world.taken_back()
     consent = world.consents.get(first)
@@ -136,6 +140,7 @@ def test_a_subject_sees_what_of_it_is_overdue_the_longest_first(world: World) ->
     assert world.overdue.of_subject(consent.subject, NOW + DAY, 9) == []
 
 
+@always_on_postgresql
 def test_a_finding_stands_until_all_that_is_overdue_for_its_consent_is_acknowledged(
     world: World,
 ) -> None:

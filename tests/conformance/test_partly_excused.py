@@ -27,11 +27,12 @@ from tests.conformance.honest import (
 )
 from tests.conformance.policies import policy_file
 from tests.consents.counter import new_subject
+from tests.examples import always_on_postgresql, rarely_on_postgresql
 from tests.installation import Installation, content
 from tests.server.calls import draft
 from tests.stores import PostgresStores, SqliteStores
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), rarely_on_postgresql]
 _HOUR: Final = 3_600
 _DAY: Final = 24 * _HOUR
 _WITHDRAWN: Final = FindingKind.FINDING_KIND_WITHDRAWN_HELD
@@ -158,6 +159,7 @@ async def test_a_copy_found_stays_found_while_it_is_held_and_excused(
     assert await owed(operator) == 1
 
 
+@always_on_postgresql
 async def test_a_file_from_before_an_event_does_not_show_the_copy_gone(
     stage: Stage, operator: Operator
 ) -> None:

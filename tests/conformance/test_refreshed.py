@@ -19,6 +19,9 @@ from gateway.meter.tables import USAGE
 from gateway.storage.engines import reading
 from tests.conformance.enforcing import DAY, Enforced, enforced_on
 from tests.conformance.test_challenges import ANSWER, absent, counts, right
+from tests.examples import always_on_postgresql, rarely_on_postgresql
+
+pytestmark = rarely_on_postgresql
 
 HOUR = 3_600
 SHARE = {"sampling": ANSWER["sampling"] | {"refreshed_share": 0.25, "unshown": "PT1H"}}
@@ -147,6 +150,7 @@ def test_a_few_copies_served_again_leave_the_certificate(world: Enforced) -> Non
     assert world.attest(copies=8).certificate
 
 
+@always_on_postgresql
 def test_a_certificate_counts_for_nothing_while_copies_are_asked_for_too_long(
     world: Enforced,
 ) -> None:
@@ -198,6 +202,7 @@ def test_a_copy_served_again_does_not_rectify_a_false_attestation(world: Enforce
     assert not world.standing()
 
 
+@always_on_postgresql
 def test_the_ledger_is_read_once_and_while_nothing_is_locked(world: Enforced) -> None:
     sequences = world.serve(*(f"n{number}" for number in range(40)))
     world.attest(copies=40)

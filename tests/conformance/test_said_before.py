@@ -16,7 +16,10 @@ from gateway.conformance.said_before import SaidBefore
 from gateway.storage.engines import reading
 from tests.conformance.enforcing import DAY, Enforced, enforced_on
 from tests.conformance.test_challenges import absent
+from tests.examples import always_on_postgresql, rarely_on_postgresql
 from tests.meter.world import admitted
+
+pytestmark = rarely_on_postgresql
 
 HOUR: Final = 3_600
 NOTHING: Final = Owed(0, 0, None)
@@ -91,6 +94,7 @@ def test_who_was_served_a_copy_again_that_it_told_missing_owes_its_removal(world
     assert _found(world) == [world.record("a")]
 
 
+@always_on_postgresql
 def test_who_was_given_a_copy_again_by_a_retry_owes_its_removal(world: Enforced) -> None:
     (sequence,) = world.disclosing.disclosure.publish(admitted(world.record("a")))
     asked = world.disclosing.serve(world.firm, sequence)
@@ -160,6 +164,7 @@ def test_who_said_nothing_while_a_copy_was_void_owes_its_removal_once_it_is_void
     assert _found(world) == [world.record("a")]
 
 
+@always_on_postgresql
 def test_many_are_looked_at_a_part_at_a_time(
     world: Enforced, monkeypatch: pytest.MonkeyPatch
 ) -> None:

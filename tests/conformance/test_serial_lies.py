@@ -19,6 +19,9 @@ from creditgate.v1.operator_service_pb2 import OperatorState
 from gateway.conformance.model import ATTESTATION_FALSE, NONE, RECTIFY, SUSPENDED, THROTTLED
 from tests.conformance.enforcing import DAY, Enforced, enforced_on
 from tests.conformance.test_challenges import absent, right
+from tests.examples import always_on_postgresql, rarely_on_postgresql
+
+pytestmark = rarely_on_postgresql
 
 HOUR = 3_600
 RECTIFIED_WITHIN, REPEATED, STAYS, THROTTLED_FOR = 7 * DAY, 30 * DAY, 7 * DAY, 5 * DAY
@@ -91,6 +94,7 @@ def test_who_lies_each_week_about_another_copy_is_suspended(shared: Enforced) ->
     assert states == [active, active, OperatorState.OPERATOR_STATE_SUSPENDED]
 
 
+@always_on_postgresql
 def test_an_untruth_long_after_another_has_its_own_time(shared: Enforced) -> None:
     liar = Liar(shared)
     liar.lie()

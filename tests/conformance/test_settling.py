@@ -19,6 +19,9 @@ from tests.conformance.enforcing import (
     difference,
     enforced_on,
 )
+from tests.examples import always_on_postgresql, rarely_on_postgresql
+
+pytestmark = rarely_on_postgresql
 
 ACTIVE = OperatorState.OPERATOR_STATE_ACTIVE
 HALTED = OperatorState.OPERATOR_STATE_SUSPENDED
@@ -47,6 +50,7 @@ def suspended(world: Enforced) -> None:
     assert (world.stage(), world.state()) == (SUSPENDED, HALTED)
 
 
+@always_on_postgresql
 def test_what_is_not_rectified_warns_then_cuts_then_suspends(world: Enforced) -> None:
     world.attest(difference("r-1", EXPIRED_HELD))
     stages = [world.stage()]
@@ -146,6 +150,7 @@ def test_a_suspension_that_was_joined_is_not_lifted_by_findings_that_come_later(
     assert (world.stage(), world.state()) == (NONE, HALTED)
 
 
+@always_on_postgresql
 def test_who_reinstates_after_joining_a_suspension_pardons_what_led_to_it(world: Enforced) -> None:
     suspended(world)
     world.decide(HALTED)
@@ -214,6 +219,7 @@ def test_a_revoked_operator_stays_so(world: Enforced) -> None:
     assert world.state() == REVOKED
 
 
+@always_on_postgresql
 def test_a_contested_finding_entails_nothing_and_its_time_is_put_off(world: Enforced) -> None:
     world.attest(difference("r-1"))
     finding = world.standing()["r-1", CONTENT_ALTERED]
@@ -229,6 +235,7 @@ def test_a_contested_finding_entails_nothing_and_its_time_is_put_off(world: Enfo
     assert world.stage() == THROTTLED
 
 
+@always_on_postgresql
 def test_another_process_goes_on_where_one_was_cut_off(world: Enforced) -> None:
     world.attest(difference("r-1"))
     world.pass_time(20 * DAY)
@@ -243,6 +250,7 @@ def test_another_process_goes_on_where_one_was_cut_off(world: Enforced) -> None:
     assert (world.stage(), world.state()) == (NONE, ACTIVE)
 
 
+@always_on_postgresql
 def test_a_change_that_came_first_is_not_overwritten(world: Enforced) -> None:
     suspensions = Suspensions(world.log)
     before = suspensions.of(world.firm)

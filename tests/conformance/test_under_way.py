@@ -22,8 +22,11 @@ from tests.conformance.attesting import attest, copy_of, opening
 from tests.conformance.enforcing import DAY, Enforced, enforced_on
 from tests.conformance.policies import policy_file
 from tests.conformance.test_challenges import absent
+from tests.examples import always_on_postgresql, rarely_on_postgresql
 from tests.installation import Gateway, furnished
 from tests.server.delivering import asked, furnish
+
+pytestmark = rarely_on_postgresql
 
 OTHER_CLIENT = "beta-one"
 EVERY = pb.ListFindingsRequest(page_size=500)
@@ -115,6 +118,7 @@ def test_an_answer_counts_as_arrived_once_nothing_of_it_can_be_under_way(world: 
         assert arrived(UNDER_WAY_SECONDS + 1) == last
 
 
+@always_on_postgresql
 @pytest.mark.parametrize(("before", "false"), [(0, 0), (1, 1)])
 def test_what_was_given_again_before_it_was_told_missing_excuses_only_if_it_may_have_been_under_way(
     world: Enforced, before: int, false: int

@@ -12,6 +12,9 @@ from gateway.conformance.model import ATTESTATION_FALSE, NONE, RECTIFY, SUSPENDE
 from gateway.server.uptime import uptime_of
 from gateway.usage.policy import AgreementPolicy
 from tests.conformance.enforcing import CONTENT_ALTERED, DAY, Enforced, difference, enforced_on
+from tests.examples import always_on_postgresql, rarely_on_postgresql
+
+pytestmark = rarely_on_postgresql
 
 _COPIES = 40
 _AT_ONCE = 8
@@ -147,6 +150,7 @@ def test_what_is_contested_while_it_waits_waits_for_that_alone(world: _Mending) 
     assert decided.deadline == waiting.deadline + 2 * DAY
 
 
+@always_on_postgresql
 def test_an_altered_copy_of_a_former_revision_is_mended_by_showing_the_present_one(
     world: _Mending,
 ) -> None:

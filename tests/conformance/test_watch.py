@@ -25,6 +25,7 @@ from operators.model import LICENCE, OPERATOR
 from sdk.disclosures import LICENSED, SERVED
 from sdk.refusals import explain
 from tests.consents.counter import new_subject, open_counter
+from tests.examples import always_on_postgresql, rarely_on_postgresql
 from tests.installation import (
     CONSENT_ITEM,
     OPERATOR_CLIENT,
@@ -37,7 +38,7 @@ from tests.installation import (
 )
 from tests.server.calls import draft, publish, query
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), rarely_on_postgresql]
 
 OTHER, OTHER_CLIENT = "beta", "beta-one"
 PUBLISHED: Final = DisclosureEventKind.DISCLOSURE_EVENT_KIND_PUBLISHED
@@ -216,6 +217,7 @@ async def site(request: pytest.FixtureRequest) -> AsyncIterator[Site]:
         installation.close()
 
 
+@always_on_postgresql
 async def test_whoever_was_served_is_told_at_once_and_by_when_the_copy_must_go(
     site: Site,
 ) -> None:
@@ -446,6 +448,7 @@ async def test_an_operator_has_few_streams_open(site: Site) -> None:
         assert await one_more.ends() == "RATE_EXCEEDED"
 
 
+@always_on_postgresql
 async def test_events_of_another_process_are_told_within_a_second(
     installation: Installation,
 ) -> None:

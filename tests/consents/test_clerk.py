@@ -32,6 +32,7 @@ from tests.consents.counter import (
     refusal_of,
     set_operator,
 )
+from tests.examples import always_on_postgresql, rarely_on_postgresql
 from tests.installation import (
     CONSENT_ITEM,
     OPERATOR_ID,
@@ -41,6 +42,8 @@ from tests.installation import (
     eventually,
 )
 from tests.server.calls import draft, publish, query
+
+pytestmark = rarely_on_postgresql
 
 _SUSPENDED = OperatorState.OPERATOR_STATE_SUSPENDED
 _ACTIVE = OperatorState.OPERATOR_STATE_ACTIVE
@@ -123,6 +126,7 @@ def office(store: tuple[str, object]) -> Iterable[Office]:
     opened.installation.close()
 
 
+@always_on_postgresql
 async def test_suspending_pauses_and_reinstating_resumes_what_is_still_valid(
     office: Office,
 ) -> None:
@@ -196,6 +200,7 @@ async def test_revoking_an_operator_shortens_what_it_may_keep_of_ended_consents(
         assert office.state(each) == EXPIRED
 
 
+@always_on_postgresql
 async def test_the_end_of_a_data_life_is_told_while_the_consent_is_in_force(
     office: Office,
 ) -> None:
@@ -256,6 +261,7 @@ async def test_however_many_cannot_be_read_none_of_the_others_waits(
         await eventually(told)
 
 
+@always_on_postgresql
 async def test_what_happened_while_no_clerk_worked_is_written_afterwards(
     office: Office,
 ) -> None:
@@ -333,6 +339,7 @@ def test_what_ended_meanwhile_stays_ended_and_keeps_no_other(office: Office) -> 
     assert (office.state(over), office.state(stays)) == (EXPIRED, GRANTED)
 
 
+@always_on_postgresql
 async def test_what_time_has_ended_is_written_with_the_time_it_ended_at(office: Office) -> None:
     over = office.given()
     unanswered = consenting.asked(
@@ -389,6 +396,7 @@ async def test_one_failing_step_keeps_no_other_from_its_work(office: Office) -> 
         await clerk.stop()
 
 
+@always_on_postgresql
 async def test_of_two_processes_one_has_the_turn_until_it_ends(office: Office) -> None:
     installation = office.installation
     engines = [open_engines(installation.database, installation.folder) for _ in range(2)]
@@ -409,6 +417,7 @@ async def test_of_two_processes_one_has_the_turn_until_it_ends(office: Office) -
         each.dispose()
 
 
+@always_on_postgresql
 async def test_who_has_not_the_turn_does_nothing(office: Office) -> None:
     consent = office.given()
     office.clock.at = NOW + DAY
@@ -428,6 +437,7 @@ def uses(engine: Engine, subject: str) -> int:
         return connection.execute(query_).scalar_one()
 
 
+@always_on_postgresql
 async def test_another_process_goes_on_when_the_one_at_work_is_killed(
     installation: Installation,
 ) -> None:

@@ -11,8 +11,10 @@ from gateway.consents.message import ConsentMessages
 from tests.clock import NOW, StandingClock
 from tests.consent.store import ConsentStore
 from tests.consent.world import act, terms
+from tests.examples import rarely_on_postgresql
 
 
+@rarely_on_postgresql
 def test_of_a_history_longer_than_a_message_the_middle_is_left_out_and_counted(
     records_engine: Engine,
 ) -> None:

@@ -16,11 +16,13 @@ from creditgate.v1.operator_service_pb2_grpc import OperatorServiceStub
 from creditgate.v1.usage_service_pb2 import ListUsageRequest
 from creditgate.v1.usage_service_pb2_grpc import UsageServiceStub
 from tests.consents.counter import Counter, id_of, refusal_of
+from tests.examples import rarely_on_postgresql
 from tests.installation import OPERATOR_ID, eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
+@rarely_on_postgresql
 async def test_consents_follow_their_operator_and_each_subject_is_told_why(
     counter: Counter,
 ) -> None:

@@ -12,8 +12,9 @@ from creditgate.v1 import consent_service_pb2 as consent_pb
 from creditgate.v1.conformance_service_pb2_grpc import ConformanceServiceStub
 from creditgate.v1.consent_service_pb2 import Consent
 from tests.consents.counter import Counter, fields_of, refusal_of
+from tests.examples import always_on_postgresql, rarely_on_postgresql
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), rarely_on_postgresql]
 
 
 def removal(consent: Consent, at: int) -> pb.RemovalAcknowledgement:
@@ -38,6 +39,7 @@ async def ended(counter: Counter) -> Consent:
     return await counter.read(consent.name)
 
 
+@always_on_postgresql
 async def test_a_removal_is_owed_until_it_is_acknowledged_once(counter: Counter) -> None:
     first, second = await ended(counter), await ended(counter)
     for consent in (first, second):
@@ -132,6 +134,7 @@ async def test_a_clock_that_is_a_little_off_makes_no_word_wrong(
     assert at - 5 <= told.remove_time.seconds <= counter.now
 
 
+@always_on_postgresql
 async def test_what_was_reported_gone_is_nothing_to_give_up(counter: Counter) -> None:
     once = counter.terms(access_mode=consent_pb.CONSENT_ACCESS_MODE_ONCE)
     consent = await counter.given(await counter.published(), once)

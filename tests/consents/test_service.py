@@ -29,6 +29,7 @@ from tests.consents.counter import (
     refusal_of,
 )
 from tests.consents.subjects_own import SubjectsOwn
+from tests.examples import always_on_postgresql, rarely_on_postgresql
 from tests.installation import (
     CONSENT_ITEM,
     OPERATOR_CLIENT,
@@ -39,7 +40,7 @@ from tests.installation import (
 )
 from tests.server.calls import draft, publish
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), rarely_on_postgresql]
 
 
 def asking(counter: Counter, **changed: Any) -> pb.RequestConsentRequest:
@@ -52,6 +53,7 @@ def asking(counter: Counter, **changed: Any) -> pb.RequestConsentRequest:
     return pb.RequestConsentRequest(**usual | changed)
 
 
+@always_on_postgresql
 async def test_a_consent_asked_for_waits_for_the_subject_with_the_very_terms(
     counter: Counter,
 ) -> None:
@@ -327,6 +329,7 @@ async def test_a_subject_is_not_asked_all_day(counter: Counter) -> None:
     assert refusal.retry_after
 
 
+@always_on_postgresql
 async def test_an_operator_is_not_told_who_refused(counter: Counter) -> None:
     """They learn that it was declined, and when: nothing else is new."""
     consent = await counter.ask()
@@ -388,6 +391,7 @@ async def test_a_countersigned_consent_comes_with_the_key_that_checks_it(
     )
 
 
+@always_on_postgresql
 async def test_a_consent_that_cannot_be_read_is_left_out_of_listings(counter: Counter) -> None:
     subject = new_subject()
     asked = [await counter.ask(subject) for _ in range(4)]
@@ -468,6 +472,7 @@ async def test_listings_show_the_operators_own_newest_first_page_by_page(
     assert listed == sorted(asked, reverse=True)
 
 
+@always_on_postgresql
 async def test_listings_narrow_to_a_state_as_it_is_now(counter: Counter) -> None:
     subject = new_subject()
     granted, refused, waiting = [await counter.ask(subject) for _ in range(3)]
@@ -511,6 +516,7 @@ async def test_a_listing_is_refused_what_does_not_fit_it(counter: Counter) -> No
     assert others.reason == "SCOPE_NOT_GRANTED"
 
 
+@always_on_postgresql
 async def test_a_consent_given_up_serves_no_more_and_says_until_when_copies_may_stay(
     counter: Counter,
 ) -> None:
@@ -531,6 +537,7 @@ async def test_a_consent_given_up_serves_no_more_and_says_until_when_copies_may_
     assert (refusal.status, refusal.reason) == ("PERMISSION_DENIED", "CONSENT_REVOKED")
 
 
+@always_on_postgresql
 async def test_giving_up_never_fails_for_a_race_and_twice_is_once(counter: Counter) -> None:
     consent = await counter.ask()
     stale = consent.etag

@@ -22,6 +22,7 @@ from gateway.authorise.consents import ConsentLookup
 from gateway.shares import AT_ONCE, MOST_WAITING, THREADS, Shares
 from sdk.refusals import explain
 from tests.consents.counter import Counter, id_of
+from tests.examples import rarely_on_postgresql
 from tests.installation import eventually
 from tests.patience import patiently
 
@@ -67,6 +68,7 @@ def put_many(counter: Counter, like: Consent) -> None:
         connection.execute(insert(CONSENT_CHANGE), changes)
 
 
+@rarely_on_postgresql
 async def test_a_flood_of_listings_holds_up_neither_revoking_nor_serving(
     counter: Counter,
 ) -> None:

@@ -16,7 +16,7 @@ from gateway.meter.model import Charged, LineCount, pack_entries
 from gateway.settle.usage import usage_name
 from tests import consenting
 from tests.clock import NOW, StandingClock
-from tests.examples import seeds
+from tests.examples import rarely_on_postgresql, seeds
 from tests.meter.world import Disclosure, admitted, claim, company
 from tests.receipts import RECEIPTS
 
@@ -149,6 +149,7 @@ class Ledger:
                 return found
 
 
+@rarely_on_postgresql
 @pytest.mark.parametrize("seed", seeds(3))
 def test_what_is_found_equals_what_was_served(records_engine: Engine, seed: int) -> None:
     random = Random(seed)

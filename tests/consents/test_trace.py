@@ -1,6 +1,7 @@
 """TraceConsent: from a consent to everything that happened under it, and its receipt (G7)."""
 
 from hashlib import sha256
+from itertools import chain
 from uuid import uuid4
 
 import pytest
@@ -22,6 +23,7 @@ from creditgate.v1.usage_service_pb2_grpc import UsageServiceStub
 from creditgate.v1.vocabulary_pb2 import Interval
 from tests.audit.proved import checkpoint_of_decisions, key_of_decisions, require_logged
 from tests.consents.counter import OTHER, OTHER_CLIENT, Counter, fields_of, new_subject, refusal_of
+from tests.examples import always_on_postgresql, rarely_on_postgresql
 from tests.installation import (
     CONSENT_ITEM,
     OPERATOR_CLIENT,
@@ -32,7 +34,7 @@ from tests.installation import (
 )
 from tests.server.calls import draft, publish
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), rarely_on_postgresql]
 
 
 async def story(counter: Counter, uses: int = 2) -> consent_pb.Consent:
@@ -75,6 +77,7 @@ async def traced(
             return steps, answer.consent
 
 
+@always_on_postgresql
 async def test_a_consent_leads_to_every_use_and_to_its_receipt(counter: Counter) -> None:
     consent = await story(counter)
     steps, told = await traced(counter, consent)
@@ -107,6 +110,7 @@ async def _proved(counter: Counter, consent: consent_pb.Consent, number: int) ->
     return len(decisions) == number and all(each.audit_path for each in decisions)
 
 
+@always_on_postgresql
 async def test_decisions_about_a_consent_are_told_with_what_is_known_of_them(
     counter: Counter,
 ) -> None:
@@ -201,8 +205,7 @@ async def test_its_uses_are_the_very_entries_of_the_usage_ledger(counter: Counte
     assert told.receipt == (await counter.read(consent.name)).receipt
 
 
-@pytest.mark.parametrize("page_size", [1, 2, 5])
-async def test_pages_of_any_size_hold_each_step_once(counter: Counter, page_size: int) -> None:
+async def test_pages_of_any_size_hold_each_step_once(counter: Counter) -> None:
     consent = await story(counter)
     removal = RemovalAcknowledgement(
         consent=consent.name, remove_time=Timestamp(seconds=counter.now)
@@ -213,12 +216,12 @@ async def test_pages_of_any_size_hold_each_step_once(counter: Counter, page_size
     await eventually(lambda: _proved(counter, consent, 5))
     whole, _ = await traced(counter, consent)
     assert len(whole) == 13
-    steps, _ = await traced(counter, consent, page_size)
+    paged = {size: (await traced(counter, consent, size))[0] for size in (1, 2, 5)}
     # A path is to the checkpoint of its own answer.
-    for step in (*steps, *whole):
+    for step in chain(whole, *paged.values()):
         step.decision.ClearField("audit_path")
         step.change_decision.ClearField("audit_path")
-    assert steps == whole
+    assert paged == dict.fromkeys(paged, whole)
 
 
 async def test_steps_narrow_to_a_period(counter: Counter) -> None:
@@ -306,6 +309,7 @@ async def test_each_change_is_told_with_its_entry_in_the_decision_log(counter: C
     assert verify_decisions(later, key, found.checkpoint).grown_from == found.checkpoint
 
 
+@always_on_postgresql
 async def test_refused_calls_about_a_consent_are_traced_from_it(counter: Counter) -> None:
     consent = await counter.given()
     read = consent_pb.GetConsentRequest(name=consent.name)

@@ -28,9 +28,10 @@ from tests.consents.counter import (
     furnish,
     open_counter,
 )
+from tests.examples import always_on_postgresql, rarely_on_postgresql
 from tests.installation import Installation, eventually
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), rarely_on_postgresql]
 
 
 @dataclass
@@ -77,6 +78,7 @@ async def watching(channel: grpc.aio.Channel, after: int = 0) -> AsyncGenerator[
         await asyncio.gather(reading, return_exceptions=True)
 
 
+@always_on_postgresql
 async def test_each_change_is_told_as_it_comes_and_the_end_with_what_must_happen(
     counter: Counter,
 ) -> None:
@@ -240,6 +242,7 @@ async def test_a_silent_stream_gives_a_sign_of_life(counter: Counter) -> None:
     assert news.waiting_for("alpha") == 0
 
 
+@always_on_postgresql
 async def test_changes_by_another_process_are_told_within_a_second(
     installation: Installation,
 ) -> None:

@@ -133,6 +133,7 @@ async def test_the_people_of_a_served_demo_can_sign_in(again: ServedTwice) -> No
     assert [each.administrator_id for each in others] == [f"{name}-2" for name in PEOPLE]
 
 
+@pytest.mark.soak
 def test_several_processes_serve_the_demo_without_people_and_say_so(tmp_path: Path) -> None:
     home = tmp_path / "home"
     with served_demo(home, WORKERS="2"):

@@ -5,6 +5,8 @@ import re
 import tomllib
 from pathlib import Path
 
+import pytest
+
 from tests.deploy.files import DEPLOY, manifests
 from tests.deploy.places import Place, capless, certify, free_port, moved
 from tests.stores import PostgresStores
@@ -36,6 +38,7 @@ def test_pod_is_set_up_and_serves_on_postgresql(
             place.until_it_serves(*shown)
 
 
+@pytest.mark.soak
 def test_service_of_one_host_serves(bare: Path, tmp_path: Path) -> None:
     certified = tmp_path / "etc"
     certify(certified)

@@ -11,6 +11,7 @@ from gateway.storage.engines import Engines, reading
 from tests.cli.commands import creditgate_here
 from tests.deploy.places import free_port
 from tests.deploy.test_takeover import version
+from tests.examples import rarely_on_postgresql
 from tests.installation import PUBLISHER, Installation, company
 from tests.server.calls import draft, publish, query
 from tests.storage.newer import NEWER, migrate_to_newer
@@ -32,6 +33,7 @@ def _command(installation: Installation, *words: str) -> tuple[int, str]:
     return done.status, done.out + done.told
 
 
+@rarely_on_postgresql
 async def test_the_former_version_starts_and_answers_on_what_the_newer_made(
     installation: Installation, tmp_path: Path
 ) -> None:

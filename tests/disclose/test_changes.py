@@ -16,6 +16,9 @@ from gateway.disclose.tables import EVENTS
 from operators.log import Draft
 from tests.catalogue.drafts import DAY, NOW, credit_code, national, penalty, registration
 from tests.disclose.world import PUBLISHER, World, batch, reason_of
+from tests.examples import always_on_postgresql, rarely_on_postgresql
+
+pytestmark = rarely_on_postgresql
 
 SUBJECT = credit_code(1)
 
@@ -42,6 +45,7 @@ KINDS = DisclosureEventKind
 PUBLISHED = (KINDS.DISCLOSURE_EVENT_KIND_PUBLISHED, 1, "", "official-site")
 
 
+@always_on_postgresql
 async def test_correction_replaces_the_record_at_once(world: World) -> None:
     await world.publish(batch("b-1", penalty("p-1", fine_fen=1)))
     draft = penalty("p-1", fine_fen=2, severity=Severity.SEVERITY_SERIOUS, days=400)
@@ -54,6 +58,7 @@ async def test_correction_replaces_the_record_at_once(world: World) -> None:
     assert events(world) == [PUBLISHED, (kind, 2, "typing error", "official-site")]
 
 
+@always_on_postgresql
 async def test_correction_keeps_what_it_leaves_unset(world: World) -> None:
     await world.publish(batch("b-1", penalty("p-1", fine_fen=1)))
     draft = penalty("p-1", fine_fen=2, severity=Severity.SEVERITY_UNSPECIFIED)
@@ -169,6 +174,7 @@ async def test_correction_of_what_the_catalogue_no_longer_allows_is_refused(worl
     assert refusal.value.metadata == {"rejection": "SOURCE_NOT_LISTED"}
 
 
+@always_on_postgresql
 async def test_repaired_record_is_never_served_again(world: World) -> None:
     await world.publish(batch("b-1", penalty("p-1"), registration("r-1")))
     world.clock.at += 5
@@ -189,6 +195,7 @@ async def test_withdrawn_record_is_never_served_again(world: World) -> None:
     assert events(world)[-1] == (kind, 1, "revoked", "official-site")
 
 
+@always_on_postgresql
 async def test_repeated_end_answers_as_the_first(world: World) -> None:
     await world.publish(batch("b-1", penalty("p-1"), penalty("p-2")))
     repaired = await world.repair("p-1", 1)

@@ -24,6 +24,7 @@ from gateway.disclose.tables import BATCHES, EVENTS, LINES, REVISIONS
 from gateway.storage.engines import Engines
 from tests.catalogue.drafts import DAY, NOW, credit_code, penalty, registration
 from tests.disclose.world import World, batch
+from tests.examples import rarely_on_postgresql
 
 SUBJECTS = [credit_code(number) for number in range(3)]
 IDS = ["a", "b", "c", "d"]
@@ -248,6 +249,7 @@ def drafts_in(frames: list[bytes]) -> dict[str, RecordDraft]:
     return drafts
 
 
+@rarely_on_postgresql
 @pytest.mark.parametrize(
     "most", [pytest.param(8, id="few"), pytest.param(80, id="many", marks=pytest.mark.soak)]
 )

@@ -12,6 +12,7 @@ from gateway.disclose.lookup import by_record, by_subjects
 from gateway.disclose.model import Line
 from tests.catalogue.drafts import credit_code, penalty, registration
 from tests.disclose.world import World, batch
+from tests.examples import rarely_on_postgresql
 
 
 async def test_nothing_is_found_before_the_first_publication(world: World) -> None:
@@ -31,6 +32,7 @@ async def test_records_are_found_by_subject_in_order_of_publication(world: World
     assert {row[0] for row in found.revisions} == {one}
 
 
+@rarely_on_postgresql
 @pytest.mark.parametrize("count", [1, 127, 128, 129, 300])
 async def test_any_number_of_subjects_is_found_at_once(world: World, count: int) -> None:
     subjects = [credit_code(number) for number in range(count)]

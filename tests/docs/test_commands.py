@@ -1,15 +1,33 @@
 """The commands and calls of the pages do what the pages say."""
 
 import re
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from tests.cli.commands import EVERY
 from tests.docs.pages import DOCS, ROOT, script
 
 Reader = Callable[[Path], str]
 NAME = "示例甲机械有限公司（虚构）"
+_COMMAND = re.compile(r"""\bcreditgate ((?:[^|;>)"'\n]|"[^"]*"|'[^']*')+)""")
+_OPTION = re.compile(r"--[a-z][a-z-]*")
+
+
+@pytest.mark.parametrize("page", ["operators.md", "administrators.md", "operations.md"])
+def test_every_command_of_a_page_is_one_there_is_with_its_options(page: str) -> None:
+    commands = _COMMAND.findall(script(DOCS / page, "host:1").replace("\\\n", " "))
+    assert commands
+    for each in commands:
+        found, rest = EVERY, shlex.split(each)
+        while rest and rest[0] in getattr(found, "commands", {}):
+            found = found.commands[rest.pop(0)]  # pyright: ignore[reportAttributeAccessIssue]
+        assert not getattr(found, "commands", {}), each
+        options = {name for parameter in found.params for name in parameter.opts}
+        asked = {word.partition("=")[0] for word in rest if word.startswith("--")}
+        assert set(filter(_OPTION.fullmatch, asked)) <= options, each
 
 
 def test_the_calls_of_the_readme_are_answered_in_every_language(reader: Reader) -> None:
@@ -21,6 +39,7 @@ def test_the_calls_of_the_readme_are_answered_in_every_language(reader: Reader) 
     assert '"chargedMicroYuan": "153333"' in printed
 
 
+@pytest.mark.soak
 def test_the_commands_of_the_operators_guide_work(reader: Reader) -> None:
     printed = reader(DOCS / "operators.md")
     # Out of purpose, and under a consent that was given up.
@@ -38,6 +57,7 @@ def test_the_commands_of_the_operators_guide_work(reader: Reader) -> None:
     assert "Left: the file does not hold them" not in printed
 
 
+@pytest.mark.soak
 def test_the_commands_of_the_administrators_guide_work(reader: Reader) -> None:
     printed = reader(DOCS / "administrators.md")
     assert "exit status 2" in printed

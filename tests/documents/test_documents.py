@@ -25,8 +25,11 @@ from gateway.documents.tabular import csv_of, parquet_of
 from gateway.settle.explain import yuan
 from gateway.settlement.documents import message_of
 from tests.documents.world import KEY, NOW, PEM, SIGNER, credited, extract, statements
+from tests.examples import always_on_postgresql, rarely_on_postgresql
 from tests.reports.printed import text_of_pdf
 from tests.settlement.world import Months
+
+pytestmark = rarely_on_postgresql
 
 _MONTHS = "2026-01", "2026-02", "2026-03"
 
@@ -87,6 +90,7 @@ def test_every_form_tells_the_same_rows(months: Months) -> None:
     ]
 
 
+@always_on_postgresql
 def test_closed_months_give_the_same_bytes_also_from_the_ledger(months: Months) -> None:
     kept = [months.closings.closed("alpha", name) for name in _MONTHS]
     again = [message_of(months.closer.worked_out_again(each), Statement) for each in kept if each]

@@ -24,6 +24,7 @@ from gateway.settle.month import month_named
 from gateway.shares import Shares
 from tests.clock import StandingClock
 from tests.documents.world import ISSUER, KEY, NOW, SIGNER, closed_quarter, served
+from tests.examples import always_on_postgresql, rarely_on_postgresql
 from tests.settle.world import ADMINISTRATOR, ALPHA, MARCH, caller
 from tests.settlement.world import FEBRUARY, JANUARY, Ledger, Months
 from tests.stores import PostgresStores, SqliteStores, engines_of
@@ -33,7 +34,7 @@ _PARQUET = pb.StatementForm.STATEMENT_FORM_PARQUET
 _REASON = RefusalReason
 
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), rarely_on_postgresql]
 
 
 @pytest.fixture
@@ -82,6 +83,7 @@ async def test_operator_and_administrator_get_the_same_bytes(service: StatementD
         assert (name, content) == await _document(service, named, ADMINISTRATOR)
 
 
+@always_on_postgresql
 async def test_administrator_gets_what_a_source_receives_of_all_operators(
     service: StatementDocuments, months: Months
 ) -> None:
@@ -253,6 +255,7 @@ async def test_a_charge_of_a_component_is_traced_to_its_uses(
     ] == [FEBRUARY + 2] * 2
 
 
+@always_on_postgresql
 async def test_of_a_record_served_twice_only_what_was_reversed_is_marked(
     stores: SqliteStores | PostgresStores,
 ) -> None:

@@ -16,6 +16,7 @@ from gateway.meter.tables import USAGE
 from sdk.refusals import explain
 from tests import consenting
 from tests.durability.test_kill import CUT_OFF
+from tests.examples import rarely_on_postgresql
 from tests.installation import CONSENT_ITEM, PURPOSE, Installation, company
 
 CALLERS = 6
@@ -58,6 +59,7 @@ class Asking:
                 self.answered[request.request_id] = request.consent
 
 
+@rarely_on_postgresql
 async def test_kills_never_make_a_consent_answer_more_requests_than_it_allows(
     installation: Installation,
 ) -> None:

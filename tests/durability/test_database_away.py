@@ -106,6 +106,7 @@ async def test_calls_are_refused_with_a_time_to_retry_and_served_again_once_post
     assert kept == asking.answered
 
 
+@pytest.mark.soak
 async def test_what_was_answered_before_a_crash_of_postgresql_is_charged_after_it(
     server: OwnServer, installation: Installation
 ) -> None:

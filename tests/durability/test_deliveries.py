@@ -22,6 +22,7 @@ from gateway.usage.check import check_usage
 from sdk.connection import connect
 from sdk.tokens import TokenRefused
 from tests.durability.taking import CHUNK, GRACE, RECORDS, WINDOW, Takers
+from tests.examples import rarely_on_sqlite
 from tests.installation import PRICE, PUBLISHER, Gateway, Installation
 from tests.server.calls import draft, publish
 
@@ -120,6 +121,7 @@ def check(installation: Installation, takers: Takers) -> tuple[int, int]:
     "kills",
     [pytest.param(1, id="1 kill"), pytest.param(60, id="60 kills", marks=pytest.mark.soak)],
 )
+@rarely_on_sqlite
 async def test_deliveries_are_settled_exactly_once_through_kills(
     installation: Installation, kills: int
 ) -> None:

@@ -27,6 +27,7 @@ from gateway.usage.check import check_usage
 from gateway.usage.logs import OperatorLogs
 from gateway.usage.writer import UsageLogWriter
 from sdk.refusals import explain
+from tests.examples import rarely_on_sqlite
 from tests.installation import (
     OPERATOR_ID,
     PRICE,
@@ -205,6 +206,7 @@ def check_usage_log(installation: Installation, load: Load) -> None:
     "kills",
     [pytest.param(3, id="3 kills"), pytest.param(50, id="50 kills", marks=pytest.mark.soak)],
 )
+@rarely_on_sqlite
 async def test_nothing_acknowledged_is_lost_or_doubled_by_kills(
     installation: Installation, kills: int
 ) -> None:

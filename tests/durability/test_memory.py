@@ -10,10 +10,13 @@ import pytest
 
 from creditgate.refusal import Refused
 from gateway.storage.engines import Engines
+from tests.examples import rarely_on_postgresql
 from tests.installation import PUBLISHER, Installation, company
 from tests.meter.world import company as subject
 from tests.respond.world import CONSENT, World, record, world_on
 from tests.server.calls import draft, publish, query
+
+pytestmark = rarely_on_postgresql
 
 SUBJECTS = 40
 RECORDS = 5

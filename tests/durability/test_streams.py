@@ -56,7 +56,7 @@ async def test_streams_opened_and_dropped_leave_memory_flat(
             await publish(publisher, [draft(f"r-{i}", company(i)) for i in range(SUBJECTS)])
         async with served.gateway.channel() as channel:
             # What is allocated once (caches, arenas, connections) comes first.
-            await open_and_drop(channel, 1_000)
+            await open_and_drop(channel, 300)
             before = memory.memory_info().rss
             await open_and_drop(channel, streams)
             await asyncio.sleep(0.5)

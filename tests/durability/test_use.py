@@ -26,6 +26,7 @@ from gateway.usage.check import check_usage
 from sdk.usage import Usage
 from sdk.usage_book import UsageBook
 from tests.durability.using import CHUNK, MOST_AHEAD, RECORDS, Load
+from tests.examples import rarely_on_postgresql
 from tests.forking import STEPPED, nursery
 from tests.installation import (
     OPERATOR_ID,
@@ -123,6 +124,7 @@ def check(installation: Installation, load: Load) -> None:
     "kills",
     [pytest.param(2, id="2 kills"), pytest.param(200, id="200 kills", marks=pytest.mark.soak)],
 )
+@rarely_on_postgresql
 async def test_use_is_charged_exactly_once_through_kills(
     installation: Installation, tmp_path: Path, kills: int
 ) -> None:

@@ -9,9 +9,12 @@ import pytest
 from gateway.exports.http import MOST_EVENTS, EventEndpoint, NotTaken
 from gateway.meter.model import LineCount
 from gateway.signin.tls import trusting
+from tests.examples import always_on_postgresql, rarely_on_postgresql
 from tests.exports.receiver import Receiver, receiving
 from tests.exports.world import ISSUER, Ledger
 from tests.meter.world import NOW, claim
+
+pytestmark = rarely_on_postgresql
 
 
 @pytest.fixture
@@ -31,6 +34,7 @@ def endpoint(receiver: Receiver, tmp_path: Path) -> Iterator[EventEndpoint]:
     endpoint.close()
 
 
+@always_on_postgresql
 def test_uses_come_as_batches_of_cloudevents(
     ledger: Ledger, receiver: Receiver, endpoint: EventEndpoint
 ) -> None:
@@ -58,6 +62,7 @@ def test_what_is_not_taken_comes_again_with_the_same_ids(
     assert len(ids) == len(set(ids)) == MOST_EVENTS + 1
 
 
+@always_on_postgresql
 def test_who_takes_one_batch_at_a_time_is_told_of_all_in_the_end(
     ledger: Ledger, receiver: Receiver, endpoint: EventEndpoint
 ) -> None:

@@ -20,6 +20,7 @@ from tests.installation import CONSENT_ITEM, eventually
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
+@pytest.mark.soak
 async def test_a_slow_way_makes_answers_late_and_loses_none(
     watcher: Watcher, country: Country
 ) -> None:
@@ -175,6 +176,7 @@ async def test_without_its_witness_a_region_is_named_and_believed_once_the_witne
     await eventually(answered, 20)
 
 
+@pytest.mark.soak
 async def test_packets_lost_doubled_and_out_of_order_change_no_answer(
     watcher: Watcher, country: Country
 ) -> None:

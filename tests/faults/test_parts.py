@@ -68,6 +68,7 @@ async def test_an_asking_region_that_is_killed_keeps_all_it_passed_on_and_nothin
     await killed_under_calls(watcher, country.asking)
 
 
+@pytest.mark.soak
 async def test_a_home_region_that_hangs_is_late_and_its_late_answers_cost_nothing_more(
     watcher: Watcher, country: Country
 ) -> None:
@@ -80,6 +81,7 @@ async def test_a_home_region_that_hangs_is_late_and_its_late_answers_cost_nothin
     await answered_at_last(watcher, two, answer)
 
 
+@pytest.mark.soak
 async def test_an_anchor_that_is_killed_is_missed_once_the_lease_is_over(
     watcher: Watcher, country: Country
 ) -> None:

@@ -16,6 +16,8 @@ from tests.installation import eventually
 from tests.own_server import OwnServer
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
+_OTHERS = ("cut", "away", "slow")
+"""Faults of which those asked in each run are the graver kind."""
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +53,10 @@ async def watcher(
         yield watcher
 
 
-@pytest.mark.parametrize("fault", ["silent", "cut", "away", "slow", "killed"])
+@pytest.mark.parametrize(
+    "fault",
+    ["silent", "killed", *(pytest.param(fault, marks=pytest.mark.soak) for fault in _OTHERS)],
+)
 async def test_what_is_asked_while_the_way_to_postgresql_fails_is_named_and_metered_once(
     watcher: Watcher, way: Way, server: OwnServer, fault: str
 ) -> None:

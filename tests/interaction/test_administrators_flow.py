@@ -8,11 +8,12 @@ from creditgate.v1.administrator_service_pb2 import AdministratorRole
 from operators.administrators import ADMINISTRATOR, BASIC_ACR, STRONG_ACR
 from operators.model import CLIENT, SCOPE_GRANT, ScopeGrant
 from operators.scope_definition import SCOPE_DEFINITION, ScopeDefinition
+from tests.examples import rarely_on_postgresql
 from tests.interaction.world import PERSON, World
 from tests.parties import claims_in
 from tests.people import AUDIT, LICENSING, answer_of, browser
 
-pytestmark = pytest.mark.asyncio(loop_scope="package")
+pytestmark = [pytest.mark.asyncio(loop_scope="package"), rarely_on_postgresql]
 PRICING = AdministratorRole.ADMINISTRATOR_ROLE_PRICING
 
 

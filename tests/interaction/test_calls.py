@@ -22,11 +22,12 @@ from operators.administration_policy import (
 )
 from operators.administrators import STRONG_ACR
 from sdk.refusals import explain
+from tests.examples import rarely_on_postgresql
 from tests.installation import OPERATOR_ID, company, eventually
 from tests.interaction.world import PERSON, World
 from tests.people import AUDIT, LICENSING, SECURITY, person_token
 
-pytestmark = pytest.mark.asyncio(loop_scope="package")
+pytestmark = [pytest.mark.asyncio(loop_scope="package"), rarely_on_postgresql]
 REASON = "a test"
 
 

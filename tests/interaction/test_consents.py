@@ -15,6 +15,7 @@ from creditgate.v1.consent_service_pb2 import RevokeConsentRequest
 from creditgate.v1.consent_service_pb2_grpc import ConsentServiceStub
 from creditgate.v1.vocabulary_pb2 import Openness
 from gateway.catalogue.model import CATALOGUE_ITEM
+from tests.examples import rarely_on_postgresql
 from tests.installation import (
     CONSENT_ITEM,
     OPERATOR_ID,
@@ -38,7 +39,7 @@ from tests.interaction.world import World
 from tests.parties import claims_in
 from tests.people import COMPANY, fields_of
 
-pytestmark = pytest.mark.asyncio(loop_scope="package")
+pytestmark = [pytest.mark.asyncio(loop_scope="package"), rarely_on_postgresql]
 
 
 async def test_a_consent_given_by_code_opens_what_the_page_said(stored_world: World) -> None:

@@ -7,12 +7,13 @@ import httpx
 import pytest
 
 from operators.authorization_details import TYPE
+from tests.examples import rarely_on_postgresql
 from tests.installation import OPERATOR_ID, PUBLIC_ITEM, company
 from tests.interaction.world import World
 from tests.parties import Party, claims_in
 from tests.people import COMPANY
 
-pytestmark = pytest.mark.asyncio(loop_scope="package")
+pytestmark = [pytest.mark.asyncio(loop_scope="package"), rarely_on_postgresql]
 REPRESENTATIVE = "li-ming"
 READ = "credit.records:read"
 

@@ -29,6 +29,7 @@ from gateway.meter.ledger import UsageLedger
 from gateway.meter.model import Charged, NotCharged, Outcome, Replayed, Stale, UsageClaim
 from tests.clock import StandingClock
 from tests.consent.world import EVALUATION, MODES, PURPOSE, act, asked, consent, terms
+from tests.examples import rarely_on_postgresql
 from tests.meter.plain_consents import MOST_A_DAY, Paid, Read, Told
 from tests.meter.world import DAY, MIDNIGHT, REPLAY_SECONDS, claim, stored, with_lines
 from tests.people import COMPANY
@@ -339,6 +340,7 @@ class ConsentMachine(RuleBasedStateMachine):
         return Charged(0)
 
 
+@rarely_on_postgresql
 @pytest.mark.parametrize(
     "most", [pytest.param(10, id="few"), pytest.param(100, id="many", marks=pytest.mark.soak)]
 )

@@ -9,6 +9,7 @@ import pytest
 
 from creditgate.v1.operator_service_pb2 import OperatorState
 from gateway.oauth.grants import SqlOAuthGrants
+from tests.examples import always_on_postgresql, rarely_on_postgresql
 from tests.oauth.code_flow import (
     ACR,
     PERSON,
@@ -30,6 +31,8 @@ from tests.oauth.world import (
     World,
     on_both_stores,
 )
+
+pytestmark = rarely_on_postgresql
 
 
 def claims_in(token: str) -> dict[str, Any]:
@@ -69,6 +72,7 @@ async def test_response_names_the_issuer_and_gives_back_the_state(world: World) 
         assert "state" not in error
 
 
+@always_on_postgresql
 @on_both_stores
 async def test_code_is_redeemed_once_and_a_second_time_ends_what_it_gave(world: World) -> None:
     async with flowing(world) as flow:
@@ -199,6 +203,7 @@ async def test_client_without_refresh_tokens_gets_a_grant_that_ends_with_its_tok
     assert error_of(refused) == (400, "unauthorized_client")
 
 
+@always_on_postgresql
 @on_both_stores
 async def test_grant_stands_for_as_long_as_configured(world: World) -> None:
     async with flowing(world) as flow:

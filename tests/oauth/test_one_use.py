@@ -16,6 +16,7 @@ from gateway.oauth.pushed_requests import SqlPushedRequests
 from gateway.oauth.refresh_tokens import RETRY_SECONDS
 from gateway.oauth.secret import new_secret
 from gateway.oauth.terms import CodeTerms, GrantTerms
+from tests.examples import examples
 from tests.oauth.code_flow import ACR, PERSON, REDIRECT, challenge_of, revoked
 from tests.oauth.world import CLIENT, READ, World, on_both_stores
 
@@ -225,7 +226,7 @@ STEPS = st.lists(
 
 @given(STEPS)
 @settings(
-    max_examples=40,
+    max_examples=examples(60),
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 def test_grants_stand_exactly_as_the_rules_say(

@@ -17,6 +17,7 @@ from gateway.oauth.pushed_requests import (
 )
 from gateway.oauth.tables import INTERACTION, PUSHED_REQUEST
 from operators.authorization_details import TYPE
+from tests.examples import examples
 from tests.oauth.code_flow import REDIRECT, error_of, flowing, request_parameters
 from tests.oauth.proofs import new_key
 from tests.oauth.world import AUDIENCE, BROWSE, CLIENT, OPERATOR, READ, World, on_both_stores
@@ -231,11 +232,11 @@ async def test_no_request_is_answered_by_a_fault_of_the_server(world: World) -> 
     async with flowing(world) as flow:
 
         @given(st.dictionaries(_PARAMETERS, st.text(max_size=40), min_size=1, max_size=3))
-        @settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
+        @settings(max_examples=examples(200), suppress_health_check=[HealthCheck.too_slow])
         def collect(changed: dict[str, str]) -> None:
-            examples.append(changed)
+            sent.append(changed)
 
-        examples: list[dict[str, str]] = []
+        sent: list[dict[str, str]] = []
         collect()
-        answers = {(await flow.push(**changed)).status_code for changed in examples}
+        answers = {(await flow.push(**changed)).status_code for changed in sent}
     assert answers <= {201, 400}

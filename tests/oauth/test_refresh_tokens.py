@@ -19,6 +19,7 @@ from gateway.oauth.tables import CODE, GRANT, REFRESH_TOKEN
 from operators.administrators import ADMINISTRATOR, Administrator
 from operators.authorization_details import TYPE
 from operators.openings import openings
+from tests.examples import always_on_postgresql, rarely_on_postgresql
 from tests.oauth.code_flow import ACR, PERSON, CodeFlow, answer_in, error_of, flowing, revoked
 from tests.oauth.licensed import license_operator
 from tests.oauth.proofs import new_key
@@ -34,6 +35,8 @@ from tests.oauth.world import (
     World,
     on_both_stores,
 )
+
+pytestmark = rarely_on_postgresql
 
 
 @on_both_stores
@@ -175,6 +178,7 @@ async def test_refresh_stops_when_the_administrator_who_approved_is_removed(worl
         assert error_of(await flow.refresh(token)) == (400, "invalid_grant")
 
 
+@always_on_postgresql
 @on_both_stores
 async def test_revoked_grant_gives_no_token_and_stops_those_it_gave(world: World) -> None:
     async with flowing(world) as flow:
@@ -248,6 +252,7 @@ async def test_after_an_incident_a_token_is_replaced_once(world: World) -> None:
         assert "refresh_token" not in (await flow.refresh(later["refresh_token"])).json()
 
 
+@always_on_postgresql
 @on_both_stores
 async def test_client_that_lost_the_answer_gets_the_same_new_token_again(world: World) -> None:
     async with flowing(_later(world)) as flow:
@@ -275,6 +280,7 @@ async def test_old_token_that_comes_after_the_new_one_was_used_ends_the_family(
     assert revoked(world) == [tokens["grant_id"]]
 
 
+@always_on_postgresql
 @on_both_stores
 async def test_old_token_that_comes_too_late_ends_the_family(world: World) -> None:
     async with flowing(_later(world)) as flow:
@@ -286,6 +292,7 @@ async def test_old_token_that_comes_too_late_ends_the_family(world: World) -> No
     assert revoked(world) == [tokens["grant_id"]]
 
 
+@always_on_postgresql
 @on_both_stores
 async def test_store_keeps_no_secret_and_forgets_what_is_over(world: World) -> None:
     async with flowing(_later(world)) as flow:

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from typing import cast
 
 import httpx
 import pytest
@@ -52,6 +53,22 @@ async def test_a_server_told_to_stop_does_not_wait_for_silent_connections(
             await http.get("/")
 
 
+async def test_connections_that_were_silent_for_too_long_are_not_waited_for(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "HEAD_SECONDS", 0.3)
+    async with served(world, at_once) as (server, task, http):
+        # Closed before that, which its peer does not see.
+        server.config.timeout_keep_alive = cast("int", 0.1)
+        assert (await http.get("/")).text == "answered"
+        await asyncio.sleep(0.5)
+        assert server.server_state.connections
+        told_at = time.monotonic()
+        server.stop()
+        await task
+        assert time.monotonic() - told_at < 1
+
+
 async def test_an_open_request_is_answered_after_the_server_was_told_to_stop(
     world: World,
 ) -> None:
@@ -70,7 +87,9 @@ async def test_an_open_request_is_answered_after_the_server_was_told_to_stop(
         assert not task.done()
         go_on.set()
         assert (await asked).text == "answered"
+        answered_at = time.monotonic()
         await task
+        assert time.monotonic() - answered_at < 1, "it waited for a peer that does not look"
 
 
 async def test_a_request_without_end_is_cut_off(

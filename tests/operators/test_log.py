@@ -19,6 +19,7 @@ from creditgate.refusal import Refused, reason_name
 from gateway.storage.engines import Engines
 from operators.log import Change, Draft
 from operators.sql import SqlAuthorityLog
+from tests.examples import examples
 from tests.stores import engines_of
 
 WRITERS = 4
@@ -196,7 +197,7 @@ APPENDS = st.lists(
 KINDS = count()
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(60), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(appends=APPENDS)
 def test_any_appends_leave_what_a_table_of_versions_says(
     log: SqlAuthorityLog, appends: list[list[tuple[str, int]]]

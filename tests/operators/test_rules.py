@@ -110,6 +110,7 @@ def test_an_allowance_stands_until_it_says(world: World, ask: Ask, now: int) -> 
             assert naively(world, ask, later) == told(decision)
 
 
+@pytest.mark.soak
 def test_the_naive_worlds_meet_every_reason() -> None:
     met: Counter[str] = Counter()
 

@@ -24,6 +24,7 @@ from creditgate.v1.disclosure_proof_pb2 import DisclosureProof
 from gateway.reports.pdf import pdf_of
 from gateway.reports.qr import QrCode
 from tests.clock import NOW
+from tests.examples import examples
 from tests.people import COMPANY
 from tests.reports.printed import text_of_pdf
 
@@ -154,7 +155,7 @@ def test_no_character_is_lost_or_taken_for_markup(told: str, shown: str) -> None
     assert shown in printed(report({"violation": told}))
 
 
-@settings(max_examples=25)
+@settings(max_examples=examples(60))
 @given(st.dictionaries(st.text(min_size=1, max_size=30), st.text(max_size=300), max_size=4))
 def test_any_content_can_be_printed(content: dict[str, str]) -> None:
     assert pdf_of(report(content), DOCUMENT).startswith(b"%PDF-")

@@ -16,6 +16,7 @@ from gateway.storage.engines import Engines
 from operators.log import Draft
 from operators.model import OPERATOR
 from tests import consenting
+from tests.examples import always_on_postgresql, rarely_on_postgresql
 from tests.meter.world import NOW, company
 from tests.respond.world import (
     ALPHA,
@@ -29,6 +30,8 @@ from tests.respond.world import (
     record,
     world_on,
 )
+
+pytestmark = rarely_on_postgresql
 
 
 async def suspend(world: World) -> None:
@@ -52,6 +55,7 @@ async def test_every_subject_is_served_once_in_chunks(world: World) -> None:
     assert world.charged() == 16
 
 
+@always_on_postgresql
 async def test_broken_batch_is_resumed_and_charged_once(world: World) -> None:
     world.publish(*(record(f"r-{number}", number) for number in range(1, 13)))
     everyone = range(1, 13)
@@ -206,6 +210,7 @@ async def test_operator_suspended_between_two_messages_of_a_chunk_gets_nothing_m
     assert await why_ended(stream) == "OPERATOR_SUSPENDED"
 
 
+@always_on_postgresql
 async def test_record_repaired_between_two_messages_of_a_chunk_is_not_given(world: World) -> None:
     stream = await begun(world)
     world.disclosure.repair("1-8")
@@ -213,6 +218,7 @@ async def test_record_repaired_between_two_messages_of_a_chunk_is_not_given(worl
     assert await why_ended(stream) == "DISCLOSURE_CHANGING"
 
 
+@always_on_postgresql
 async def test_chunk_that_is_read_slowly_is_given_whole_and_charged_once(world: World) -> None:
     given = [await anext(stream := await begun(world))]
     async for message in stream:

@@ -14,6 +14,7 @@ from creditgate.v1.vocabulary_pb2 import Purpose
 from gateway.catalogue.model import CATALOGUE_ITEM
 from operators.log import Draft
 from tests import consenting
+from tests.examples import always_on_postgresql, rarely_on_postgresql
 from tests.meter.world import DAY, NOW, company
 from tests.respond.world import (
     CONSENT,
@@ -28,6 +29,8 @@ from tests.respond.world import (
     reason,
     record,
 )
+
+pytestmark = rarely_on_postgresql
 
 CONTENT = b'{"about":"x","score":7}'
 
@@ -212,6 +215,7 @@ async def test_an_empty_answer_counts_and_a_refusal_does_not(world: World) -> No
     assert relied(world) == [consent.name] * 2
 
 
+@always_on_postgresql
 async def test_a_consent_for_one_use_answers_one_request_and_its_retries(world: World) -> None:
     world.publish(record("a", item_code=CONSENT))
     consent = world.give(access_mode=ONCE)
@@ -300,6 +304,7 @@ ENDINGS: dict[str, Callable[[World, Consent], object]] = {
 }
 
 
+@always_on_postgresql
 @pytest.mark.parametrize("told", ENDINGS)
 async def test_what_ends_a_consent_before_the_answer_is_metered_ends_the_answer(
     world: World, told: str
@@ -322,6 +327,7 @@ async def test_a_consent_paused_and_resumed_serves_again(world: World) -> None:
     assert names(await world.ask(1, consent=consent.name)) == ["a"]
 
 
+@always_on_postgresql
 async def test_a_batch_stops_at_its_subject_when_the_consent_ends_meanwhile(world: World) -> None:
     world.publish(record("a", 5, CONSENT), record("b", 1))
     consent = world.give(5)
@@ -375,6 +381,7 @@ async def test_a_consent_refused_as_expired_stays_so_when_the_clock_is_set_back(
         assert await refused(world.ask(1, consent=consent.name)) == "CONSENT_EXPIRED"
 
 
+@always_on_postgresql
 async def test_a_consent_that_was_used_up_and_taken_back_answers_no_retry(world: World) -> None:
     world.publish(record("a", item_code=CONSENT))
     consent = world.give(access_mode=ONCE)

@@ -21,6 +21,7 @@ from gateway.storage.engines import Engines
 from operators.log import Draft
 from operators.model import OPERATOR
 from tests.braking import brake, drafted
+from tests.examples import always_on_postgresql, rarely_on_postgresql
 from tests.meter.world import DAY, NOW, quota_used
 from tests.respond.delivering import GRACE, WINDOW, Call, settler
 from tests.respond.world import (
@@ -35,6 +36,8 @@ from tests.respond.world import (
     reason,
     record,
 )
+
+pytestmark = rarely_on_postgresql
 
 KEY = DeliveryKey("alpha", "same")
 EVERYONE = range(1, 9)
@@ -293,6 +296,7 @@ async def test_what_a_day_credits_is_bounded_and_the_rest_stays_charged_and_is_t
     assert found.credited == 3
 
 
+@always_on_postgresql
 async def test_delivery_that_the_bound_would_cut_is_had_again_for_nothing(
     world: World, ids: list[str]
 ) -> None:
@@ -399,6 +403,7 @@ async def test_operator_suspended_in_the_middle_gets_nothing_more(world: World) 
     assert call.records == WINDOW
 
 
+@always_on_postgresql
 async def test_record_repaired_while_it_waits_for_the_window_is_not_sent_and_not_paid(
     world: World, ids: list[str]
 ) -> None:
@@ -425,6 +430,7 @@ async def test_record_acknowledged_before_it_was_repaired_is_not_credited(world:
     assert (credited(world), state(world)) == ([], "ENDED")
 
 
+@always_on_postgresql
 async def test_later_call_takes_the_delivery_from_an_earlier_one(world: World) -> None:
     first = Call(world, EVERYONE)
     await first.has(WINDOW)
@@ -485,6 +491,7 @@ async def test_subjects_without_records_need_no_acknowledgement(world: World) ->
     assert (call.records, state(world)) == (0, "ENDED")
 
 
+@always_on_postgresql
 async def test_what_is_credited_under_a_consent_stays_a_use_of_it(
     world: World, engines: Engines
 ) -> None:
@@ -508,6 +515,7 @@ async def test_malformed_deliveries_are_refused_before_anything_is_charged(world
     assert world.answers() == []
 
 
+@always_on_postgresql
 async def test_calls_cut_off_at_any_moment_cost_nothing_more_than_what_came(
     world: World, ids: list[str]
 ) -> None:

@@ -14,6 +14,7 @@ from gateway.respond.left import told_left, want_left
 from gateway.respond.use import SCOPE
 from operators.log import Draft
 from operators.model import LICENCE, Licence
+from tests.examples import always_on_postgresql, rarely_on_postgresql
 from tests.limiting import drafted, limit
 from tests.meter.world import DAY, NOW
 from tests.receipts import verified
@@ -33,6 +34,8 @@ from tests.respond.world import (
     operator,
     record,
 )
+
+pytestmark = rarely_on_postgresql
 
 TWO = caller("two")
 FIRST, SECOND, THIRD = "licence-two", "licence-two-b", "licence-two-c"
@@ -164,6 +167,7 @@ async def test_a_second_licence_over_the_same_item_goes_on_where_the_first_ends(
     assert borne(leaf_of(answer)) == {THIRD: 3, FIRST: 1, SECOND: 0}
 
 
+@always_on_postgresql
 @pytest.mark.parametrize(
     ("scarce", "plenty"),
     [
@@ -228,6 +232,7 @@ async def test_details_do_not_keep_licences_apart(world: World) -> None:
     assert leaf_of(answer).licence == FIRST
 
 
+@always_on_postgresql
 async def test_a_retry_is_answered_alike_and_takes_nothing_of_any_licence(world: World) -> None:
     await two(world, 1)
     published(world)

@@ -16,6 +16,7 @@ from gateway.respond import proofs
 from gateway.respond.request import COMPLETE, INCLUSION
 from operators.log import Draft
 from operators.model import LICENCE
+from tests.examples import always_on_postgresql, rarely_on_postgresql
 from tests.meter.world import NOW, company
 from tests.respond.test_details import holding
 from tests.respond.world import (
@@ -32,6 +33,8 @@ from tests.respond.world import (
     reason,
     record,
 )
+
+pytestmark = rarely_on_postgresql
 
 CONTENT = b'{"about":"x","score":7}'
 EVERYWHERE = operator("alpha", regions=frozenset({"*"}))[1].document
@@ -285,6 +288,7 @@ async def test_map_of_an_earlier_instant_is_not_taken_for_the_present(world: Wor
     assert verified.head.since == NOW + 10
 
 
+@always_on_postgresql
 @pytest.mark.parametrize("change", ["end", "publish", "correct"])
 async def test_disclosure_that_changes_under_the_call_is_read_anew(
     world: World, change: str
@@ -311,6 +315,7 @@ async def test_disclosure_that_changes_under_the_call_is_read_anew(
     assert world.charged() == len(verified.records)
 
 
+@always_on_postgresql
 async def test_item_that_becomes_protected_is_proved_as_such_once_the_map_has_moved_it(
     world: World,
 ) -> None:
@@ -331,6 +336,7 @@ async def test_item_that_becomes_protected_is_proved_as_such_once_the_map_has_mo
     assert await refused(unproved) == "INVALID_REQUEST"
 
 
+@always_on_postgresql
 async def test_answers_ready_together_are_signed_by_one_signature(world: World) -> None:
     world.publish(*(record(f"r-{number}", number) for number in range(1, 8)))
     world.logged()

@@ -11,8 +11,11 @@ from creditgate.v1.refusal_pb2 import RefusalReason
 from creditgate.v1.vocabulary_pb2 import Purpose
 from gateway.meter.model import Left
 from gateway.respond.left import tell_left, told_left
+from tests.examples import always_on_postgresql, rarely_on_postgresql
 from tests.limiting import drafted, limit
 from tests.respond.world import OPEN, OTHER, PURPOSE, World, caller, names, record
+
+pytestmark = rarely_on_postgresql
 
 BETA = caller("beta")
 RECORDS = LimitUnit.LIMIT_UNIT_RECORDS
@@ -54,6 +57,7 @@ async def test_who_is_known_to_be_over_costs_no_lookup(world: World) -> None:
     assert world.lookup.readings == before
 
 
+@always_on_postgresql
 @pytest.mark.parametrize("per", [LimitPer.LIMIT_PER_OPERATOR, LimitPer.LIMIT_PER_SUBJECT])
 async def test_what_was_paid_for_is_given_again_while_a_limit_is_known_to_be_over(
     world: World, per: LimitPer.ValueType
@@ -136,6 +140,7 @@ async def test_a_limit_holds_whom_it_names_whatever_is_found(
     await too_fast(world.ask(1))
 
 
+@always_on_postgresql
 async def test_subjects_are_counted_each_by_itself_in_calls_and_batches(world: World) -> None:
     world.publish(record("a", 1))
     await world.put(drafted(limit(per=LimitPer.LIMIT_PER_SUBJECT)))

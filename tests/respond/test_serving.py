@@ -13,6 +13,7 @@ from creditgate.v1.usage_log_pb2 import UsageReceipt
 from gateway.meter.model import unpack_entries
 from gateway.respond.refusals import CHARGED
 from operators.log import Draft
+from tests.examples import always_on_postgresql, rarely_on_postgresql
 from tests.meter.world import NOW, company
 from tests.receipts import verified
 from tests.respond.world import (
@@ -29,7 +30,10 @@ from tests.respond.world import (
     record,
 )
 
+pytestmark = rarely_on_postgresql
 
+
+@always_on_postgresql
 async def test_answer_carries_the_disclosed_records_and_a_receipt(world: World) -> None:
     sequences = world.publish(
         record("a", disclosed_until=NOW + 100), record("b", item_code=OTHER), record("c", 2)
@@ -86,6 +90,7 @@ async def test_record_is_served_within_its_period_only(world: World) -> None:
             assert reason(refusal) == "RECORD_NOT_DISCLOSED"
 
 
+@always_on_postgresql
 async def test_record_that_ends_while_it_waits_to_be_metered_is_not_served(world: World) -> None:
     world.publish(record("a", disclosed_until=NOW + 1), record("b"))
 

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from creditgate.refusal import Refused
+from tests.examples import always_on_postgresql, rarely_on_postgresql
 from tests.meter.world import DAY, NOW
 from tests.respond.world import (
     CONSENT,
@@ -21,6 +22,8 @@ from tests.respond.world import (
     reason,
     record,
 )
+
+pytestmark = rarely_on_postgresql
 
 
 async def refusal_of(call: Awaitable[Any]) -> tuple[str, str, int | None]:
@@ -39,6 +42,7 @@ async def test_unknown_subject_has_an_empty_answer_like_one_without_records(worl
         assert answer.receipt.charged_entries == 0
 
 
+@always_on_postgresql
 async def test_record_that_is_not_served_is_not_found_whatever_the_cause(world: World) -> None:
     world.publish(
         record("expired", disclosed_until=NOW),

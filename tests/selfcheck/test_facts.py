@@ -146,6 +146,7 @@ def standing(request: pytest.FixtureRequest) -> Iterator[Desk]:
         yield logged(engines)
 
 
+@rarely_on_postgresql
 def test_every_row_there_was_is_logged_once_and_then_nothing_more(standing: Desk) -> None:
     assert standing.size() == ROWS * len(KEPT)
     assert not standing.faults()
@@ -154,13 +155,14 @@ def test_every_row_there_was_is_logged_once_and_then_nothing_more(standing: Desk
     assert standing.size() == ROWS * len(KEPT)
 
 
+@rarely_on_postgresql
 def test_entries_name_no_subject(standing: Desk) -> None:
     for entry in standing.log.entries(range(standing.size())):
         assert COMPANY.encode() not in entry
         assert pb.DecisionEntry.FromString(entry).fact_key.startswith("[")
 
 
-@rarely_on_postgresql("standing", "sqlite_stores", "postgres_stores")
+@rarely_on_postgresql
 def test_every_changed_value_and_every_row_taken_away_is_found(standing: Desk) -> None:
     chance = Random(20261128)
     columns = {
@@ -204,6 +206,7 @@ def test_what_was_null_and_is_no_more_is_found(desk: Desk) -> None:
     assert len(desk.faults()) == ROWS
 
 
+@rarely_on_postgresql
 def test_rows_put_in_are_found(standing: Desk) -> None:
     tables = [kept.table for kept in KEPT.values() if kept.schema != "authority"]
     for table in tables:
@@ -253,6 +256,7 @@ def test_a_row_deleted_by_the_gateway_is_explained_and_one_put_back_is_found(des
     assert desk.faults()
 
 
+@rarely_on_postgresql
 @pytest.mark.parametrize(
     "rows", [pytest.param(2, id="few"), pytest.param(6, id="many", marks=pytest.mark.soak)]
 )

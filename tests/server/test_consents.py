@@ -60,7 +60,11 @@ async def begun_last(
             try:
                 assert len((await ask(channel, consent)).records) == 1
             except grpc.aio.AioRpcError as error:
-                return explain(error).reason, begun, answered
+                told = explain(error)
+                if told.status == "UNAVAILABLE":
+                    # On a machine that is busy its lease of authority may lapse: asked again.
+                    continue
+                return told.reason, begun, answered
             begun, answered = started, answered + 1
             if answered > 5:
                 several.set()

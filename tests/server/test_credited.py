@@ -40,8 +40,11 @@ from gateway.transparency.salts import Salts
 from sdk.usage import Usage
 from sdk.usage_book import UsageBook
 from sdk.usage_statements import Statements
+from tests.examples import rarely_on_postgresql
 from tests.installation import ADMINISTRATOR, OPERATOR_ID, PRICE, Installation
 from tests.server.delivering import Stored, delivering, key_of, settled, taken
+
+pytestmark = rarely_on_postgresql
 
 
 @dataclass

@@ -21,6 +21,7 @@ from sdk.refusals import explain
 from sdk.usage import Usage
 from sdk.usage_book import UsageBook
 from tests.breaking import BreakingLine
+from tests.examples import rarely_on_postgresql
 from tests.installation import ADMINISTRATOR, OPERATOR_ID, PRICE, PURPOSE, Gateway, Installation
 from tests.server.delivering import (
     ALL,
@@ -79,6 +80,7 @@ async def _through_breaks(gateway: Gateway, point: int, book: UsageBook) -> Brea
     return line
 
 
+@rarely_on_postgresql
 async def test_what_an_application_did_not_come_back_for_is_credited(
     installation: Installation,
 ) -> None:
@@ -113,6 +115,7 @@ async def test_refused_delivery_is_logged_with_what_it_was_opened_with(
     assert Stored(embedded).charged == []
 
 
+@rarely_on_postgresql
 async def test_brake_pulled_in_the_middle_ends_a_delivery(installation: Installation) -> None:
     async with (
         installation.process(**SETTINGS) as serving,

@@ -24,6 +24,7 @@ from sdk.connection import connect
 from sdk.deliveries import Delivery
 from sdk.refusals import explain
 from sdk.tokens import AsyncTokenSource, TokenRefused, TokenSource
+from tests.examples import rarely_on_postgresql, rarely_on_sqlite
 from tests.installation import PURPOSE, Gateway, Installation, company, eventually, furnished
 from tests.oauth.proofs import new_key, proof_of
 from tests.server.calls import draft, publish, query
@@ -59,6 +60,7 @@ async def holder(standing: Gateway) -> KeyHolder:
     return enrolled
 
 
+@rarely_on_postgresql
 async def test_client_behind_a_proxy_is_served_by_its_key(installation: Installation) -> None:
     operator = KeyHolder.enrol(installation)
     publisher = KeyHolder.enrol(installation, "keyed-publisher", PUBLISHER_ROLE)
@@ -105,6 +107,7 @@ async def test_delivery_is_opened_and_acknowledged_by_a_clients_first_call(
     assert len(Stored(embedded).net) == ALL
 
 
+@rarely_on_sqlite
 async def test_two_processes_use_a_proof_once(installation: Installation) -> None:
     holder = KeyHolder.enrol(installation)
     url = "https://records.test/api"

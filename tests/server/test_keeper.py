@@ -35,6 +35,7 @@ from gateway.usage.tables import USAGE_LOGS
 from sdk.log_keys import log_key
 from sdk.refusals import explain
 from sdk.tokens import TokenRefused
+from tests.examples import rarely_on_postgresql
 from tests.installation import (
     OPERATOR_ID,
     PUBLISHER,
@@ -86,6 +87,7 @@ async def proved(
     raise AssertionError
 
 
+@rarely_on_postgresql
 async def test_a_killed_keeper_comes_back_and_goes_on_with_nothing_lost_and_nothing_twice(
     installation: Installation,
 ) -> None:
@@ -124,7 +126,7 @@ async def test_a_killed_keeper_comes_back_and_goes_on_with_nothing_lost_and_noth
         assert len(decisions) == len(set(decisions)) == len(made) + refused
 
 
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("workers", [pytest.param(1, marks=pytest.mark.soak), 2])
 async def test_no_process_outlives_a_supervisor_that_is_killed(
     embedded: Installation, workers: int
 ) -> None:
@@ -157,6 +159,7 @@ async def beside_no_keeper(
             await process.wait()
 
 
+@rarely_on_postgresql
 async def test_a_process_that_serves_beside_a_keeper_takes_no_turn_and_tells_what_waits(
     installation: Installation,
 ) -> None:
@@ -212,7 +215,7 @@ async def test_the_keeper_works_until_who_serves_has_drained(embedded: Installat
         assert not lives(keeper)
 
 
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("workers", [pytest.param(1, marks=pytest.mark.soak), 2])
 async def test_a_gateway_outlives_processes_that_are_killed_while_they_start_and_soon_after(
     embedded: Installation, workers: int
 ) -> None:
@@ -353,6 +356,7 @@ def test_what_a_child_is_told_of_policies_is_what_was_read_whatever_the_files_sa
     assert read.policies.conformance.warned_seconds == 3
 
 
+@rarely_on_postgresql
 async def test_while_the_keeper_hangs_what_needs_it_is_refused_and_authority_acts_at_once(
     installation: Installation,
 ) -> None:

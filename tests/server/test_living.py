@@ -13,7 +13,7 @@ from gateway.server.told import Told
 from tests.installation import Installation
 
 
-@pytest.mark.parametrize("module", ["worker", "keeper"])
+@pytest.mark.parametrize("module", ["worker", pytest.param("keeper", marks=pytest.mark.soak)])
 async def test_a_child_that_nobody_hears_any_more_ends_quietly(
     embedded: Installation, module: str
 ) -> None:

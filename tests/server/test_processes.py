@@ -14,6 +14,7 @@ import pytest
 from creditgate.v1 import disclosure_service_pb2 as disclosure_pb
 from creditgate.v1 import disclosure_service_pb2_grpc as disclosure_grpc
 from sdk.refusals import explain
+from tests.examples import rarely_on_postgresql
 from tests.installation import PUBLISHER, Gateway, Installation, company, eventually
 from tests.server.calls import draft, query
 from tests.server.supervising import lives, supervised
@@ -37,6 +38,7 @@ async def last_served(gateway: Gateway) -> tuple[str, float]:
     return reason, last
 
 
+@rarely_on_postgresql
 async def test_every_process_refuses_within_a_second_of_a_suspension(
     installation: Installation,
 ) -> None:
@@ -114,7 +116,7 @@ async def test_a_process_that_hangs_while_it_serves_is_killed_and_started_anew(
     assert f"worker {hung.pid} hangs and is killed" in capfd.readouterr().err
 
 
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("workers", [pytest.param(1, marks=pytest.mark.soak), 2])
 async def test_the_first_process_tells_who_started_it_that_it_is_ready_and_lives(
     embedded: Installation, workers: int
 ) -> None:
@@ -145,6 +147,7 @@ async def test_the_first_process_tells_who_started_it_that_it_is_ready_and_lives
             assert b"STOPPING=1" in said()
 
 
+@rarely_on_postgresql
 async def test_workers_share_a_port_and_one_that_died_comes_back(
     installation: Installation,
 ) -> None:

@@ -15,6 +15,7 @@ from creditgate.v1 import limit_service_pb2 as limits_pb
 from creditgate.v1 import limit_service_pb2_grpc as limits_grpc
 from creditgate.v1.limit_service_pb2 import LimitPer, LimitUnit
 from creditgate.v1.operator_service_pb2 import ClientRole
+from tests.examples import rarely_on_postgresql
 from tests.installation import (
     ADMINISTRATOR,
     PUBLISHER,
@@ -24,6 +25,8 @@ from tests.installation import (
     company,
 )
 from tests.server.calls import draft, publish, query
+
+pytestmark = rarely_on_postgresql
 
 BURST = 3
 

@@ -24,6 +24,7 @@ from sdk.refusals import Refusal, explain
 from sdk.tokens import AsyncTokenSource
 from tests.clock import StandingClock
 from tests.contract.status import documented_status
+from tests.examples import rarely_on_postgresql
 from tests.installation import (
     ADMINISTRATOR,
     CONSENT_ITEM,
@@ -43,7 +44,7 @@ from tests.stores import SqliteStores
 
 GET = "/creditgate.v1.CreditRecordService/GetSubjectRecords"
 STREAMS = 20
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), rarely_on_postgresql]
 
 
 class MovableClock:

@@ -27,8 +27,8 @@ from tests.settle.drawn import MONTH, Books
 from tests.settle.month import Served
 from tests.settle.strategies import plan_change
 
-SEEDS = seeds(4)
-_RUNS = 1_000
+SEEDS = seeds(20)
+_RUNS = 200
 _TIERS = (Tier(from_records=0, unit_price=100), Tier(from_records=500, unit_price=10_001))
 
 
@@ -115,7 +115,7 @@ def test_use_so_far_costs_what_it_did_before_the_next_plan_was_known(seed: int) 
         then, _ = _before(_rated(changed, facts), at)
         assert [(c.component, c.fee) for c in so_far] == [(c.component, c.fee) for c in then]
         compared += bool(so_far)
-    assert compared > 500
+    assert compared > _RUNS // 2
 
 
 @pytest.mark.parametrize("seed", SEEDS)

@@ -8,6 +8,7 @@ from sqlalchemy import Table, delete, insert, select, update
 from gateway.settlement.checking import check_month
 from gateway.settlement.tables import CLOSINGS, CREDIT_NOTES, ENTRIES, MONTHS, POSTINGS
 from gateway.storage.engines import Engines
+from tests.examples import rarely_on_postgresql
 from tests.settle.world import APRIL
 from tests.settlement.test_closing import served
 from tests.settlement.test_credit import Desk, desk, leaf, thrice, twice
@@ -76,6 +77,7 @@ def _one_more(engines: Engines) -> None:
         connection.execute(insert(ENTRIES).values(**row, booked_at=APRIL))
 
 
+@rarely_on_postgresql
 @pytest.mark.usefixtures("closed")
 @pytest.mark.parametrize(
     ("tamper", "fault"),

@@ -17,9 +17,12 @@ from gateway.settlement.tables import CLOSINGS
 from gateway.storage.engines import Engines
 from operators.log import Draft
 from operators.regions import REGION_ADMISSION
+from tests.examples import always_on_postgresql, rarely_on_postgresql
 from tests.settle.month import Served
 from tests.settlement.test_closing import FEE, amounts, closed, served
 from tests.settlement.world import FEBRUARY, JANUARY, Ledger, Months
+
+pytestmark = rarely_on_postgresql
 
 NORTH = "https://north.invalid"
 MARCH = FEBRUARY + 28 * 86_400
@@ -63,6 +66,7 @@ def test_what_is_owed_by_list_price_is_set_aside_net_of_what_was_reversed(
     assert amounts(months.statement("2026-01").shares)[f"regions/{NORTH}"] == 1
 
 
+@always_on_postgresql
 def test_settlements_have_for_a_region_what_clearings_agreed_on_and_the_platform_the_difference(
     engines: Engines, months: Months, ledger: Ledger
 ) -> None:
@@ -105,6 +109,7 @@ def test_settlements_have_for_a_region_what_clearings_agreed_on_and_the_platform
         assert (found.differing, found.faults) == ((), ()), month
 
 
+@always_on_postgresql
 def test_clearing_that_is_changed_after_a_settlement_counted_it_is_told(
     engines: Engines, months: Months, ledger: Ledger
 ) -> None:

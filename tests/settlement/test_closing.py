@@ -21,9 +21,12 @@ from gateway.settlement.rated_past import SqlRatedPast
 from gateway.settlement.store import ClosedMonth, newest_closed
 from gateway.storage.engines import Engines, reading
 from tests.clock import StandingClock
+from tests.examples import always_on_postgresql, rarely_on_postgresql
 from tests.settle.month import Served
 from tests.settle.world import APRIL, MARCH
 from tests.settlement.world import FEBRUARY, JANUARY, PLAN, RULE, Ledger, Months
+
+pytestmark = rarely_on_postgresql
 
 MAY = APRIL + 30 * 86_400
 FEE = 10_001
@@ -75,6 +78,7 @@ def test_ledger_that_was_tampered_with_gives_other_bytes(months: Months, ledger:
     assert months.closer.worked_out_again(kept) != kept.document
 
 
+@always_on_postgresql
 def test_what_is_late_is_an_adjustment_of_its_month_in_the_next_closing(
     months: Months, ledger: Ledger
 ) -> None:
@@ -103,6 +107,7 @@ def test_what_is_late_is_an_adjustment_of_its_month_in_the_next_closing(
     assert not closed(months, "2026-03").statement.adjustments
 
 
+@always_on_postgresql
 def test_use_of_a_month_nobody_closed_for_the_operator_is_not_lost(
     months: Months, ledger: Ledger
 ) -> None:
@@ -186,6 +191,7 @@ def test_months_are_closed_in_order_from_the_first_there_is_anything_of(months: 
         months.close("2026-03", "r3")
 
 
+@always_on_postgresql
 async def test_first_month_that_has_a_name_is_closed_and_has_a_statement(engines: Engines) -> None:
     months = Months(engines)
     Ledger(engines).serve([served(5, 1)])
@@ -204,6 +210,7 @@ def test_request_id_of_another_month_is_refused(months: Months) -> None:
     assert refusal.value.reason == RefusalReason.REFUSAL_REASON_REQUEST_ID_REUSED
 
 
+@always_on_postgresql
 def test_newest_month_closed_is_known_also_where_not_every_operator_is_closed(
     months: Months,
 ) -> None:
@@ -229,6 +236,7 @@ def test_month_is_closed_by_what_was_put_into_force_while_it_was_worked_out(
     assert months.closer.worked_out_again(kept) == kept.document
 
 
+@always_on_postgresql
 def test_month_that_is_being_closed_is_past_for_whoever_dates(
     months: Months, ledger: Ledger
 ) -> None:
@@ -260,6 +268,7 @@ def test_what_a_call_closed_before_it_broke_off_stands(months: Months, ledger: L
     assert [closing.operator_id for closing in settlement.closings] == ["alpha", "beta"]
 
 
+@always_on_postgresql
 def test_two_that_close_at_once_close_once(months: Months, ledger: Ledger) -> None:
     ledger.serve([served(JANUARY + 5, 1)])
     found: list[object] = []
@@ -290,6 +299,7 @@ def test_later_change_of_prices_does_not_reach_a_month_before_it(
     assert months.closer.worked_out_again(kept) == kept.document
 
 
+@always_on_postgresql
 def test_open_month_tells_how_things_stand_with_what_is_late(
     months: Months, ledger: Ledger
 ) -> None:

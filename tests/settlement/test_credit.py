@@ -25,10 +25,13 @@ from gateway.settlement.store import NotesChanged
 from gateway.shares import Shares
 from gateway.storage.engines import Engines
 from tests.clock import StandingClock
+from tests.examples import always_on_postgresql, rarely_on_postgresql
 from tests.receipts import KEY, RECEIPTS
 from tests.settle.world import ADMINISTRATOR, MARCH
 from tests.settlement.test_closing import FEE, amounts, closed, served
 from tests.settlement.world import FEBRUARY, JANUARY, Ledger, Months
+
+pytestmark = rarely_on_postgresql
 
 
 def leaf(place: int, fee: int = 3 * FEE, operator_id: str = "alpha") -> UsageLeaf:
@@ -119,6 +122,7 @@ def thrice(ledger: Ledger, *answers: int, at: int = JANUARY + 5) -> None:
     )
 
 
+@always_on_postgresql
 async def test_proven_overcharge_is_given_back_in_the_open_month(
     desk: Desk, months: Months, ledger: Ledger
 ) -> None:
@@ -165,6 +169,7 @@ async def test_request_repeated_gives_the_same_note_and_books_it_once(
     assert refusal.value.reason == RefusalReason.REFUSAL_REASON_REQUEST_ID_REUSED
 
 
+@always_on_postgresql
 async def test_no_use_is_credited_twice(desk: Desk, ledger: Ledger) -> None:
     thrice(ledger, 1, 2)
     await desk.ask(twice(leaf(0), leaf(1)))
@@ -177,6 +182,7 @@ async def _refused(desk: Desk, evidence: bytes, request_id: str = "other") -> No
     assert refusal.value.reason == RefusalReason.REFUSAL_REASON_STATE_CONFLICT
 
 
+@always_on_postgresql
 async def test_what_was_reversed_is_not_given_back_again(desk: Desk, ledger: Ledger) -> None:
     thrice(ledger, 1)
     ledger.reverse(0, 2)
@@ -269,6 +275,7 @@ async def test_use_that_cost_nothing_itself_is_given_back_what_it_did_to_the_tie
     assert note.amount_micro_yuan == 3 * 70_000 == months.statement("2026-02").total_micro_yuan
 
 
+@always_on_postgresql
 async def test_what_was_promised_cheaper_is_rated_without_what_was_reversed_of_it(
     months: Months, ledger: Ledger
 ) -> None:
@@ -321,6 +328,7 @@ async def test_overcharges_that_cost_nothing_one_by_one_are_given_back_with_the_
         await _refused(desk, evidence, request_id)
 
 
+@always_on_postgresql
 async def test_what_gave_nothing_back_gives_it_to_the_same_request_once_something_is_left(
     desk: Desk, months: Months, ledger: Ledger
 ) -> None:
@@ -411,6 +419,7 @@ async def test_note_of_a_clock_set_back_is_booked_in_a_month_that_is_open(
     assert (await desk.ask(twice(leaf(0), leaf(1)))).month == "2026-03"
 
 
+@always_on_postgresql
 async def test_month_is_not_closed_past_a_note_that_was_booked_meanwhile(
     desk: Desk, months: Months, ledger: Ledger
 ) -> None:

@@ -21,6 +21,7 @@ from creditgate.v1.operator_service_pb2_grpc import OperatorServiceStub
 from creditgate.v1.settlement_service_pb2_grpc import SettlementServiceStub
 from creditgate.v1.usage_service_pb2_grpc import UsageServiceStub
 from sdk.refusals import explain
+from tests.examples import always_on_postgresql, rarely_on_postgresql
 from tests.installation import (
     ADMINISTRATOR,
     OPERATOR_ID,
@@ -30,6 +31,8 @@ from tests.installation import (
     company,
 )
 from tests.server.calls import draft, publish, query
+
+pytestmark = rarely_on_postgresql
 
 RECORDS = 4
 _SOON = 60
@@ -153,6 +156,7 @@ async def test_plan_does_not_start_before_use_that_a_clock_ahead_metered(
         assert [each.field for each in explain(refused.value).violations] == ["plan.effective_from"]
 
 
+@always_on_postgresql
 async def test_change_of_a_class_does_not_count_for_the_second_it_is_made_in(
     store: tuple[str, Path],
 ) -> None:

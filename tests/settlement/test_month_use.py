@@ -14,6 +14,7 @@ from gateway.settle.sharing import share_bill
 from gateway.settle.use import Combination, MonthUse, Supply
 from gateway.settlement.month_use import LedgerMonths
 from gateway.storage.engines import Engines
+from tests.examples import rarely_on_postgresql
 from tests.settle.drawn import MONTH, Books, books, facts
 from tests.settle.month import PlainMonth, Served
 from tests.settlement.world import Ledger
@@ -87,6 +88,7 @@ def _combined(use: MonthUse) -> Counter[tuple[int, int, tuple[tuple[UsePart, int
     return found
 
 
+@rarely_on_postgresql
 def test_a_months_use_is_that_of_its_facts_net_of_what_was_reversed(engines: Engines) -> None:
     ledger = Ledger(engines)
     for seed in range(SEEDS):

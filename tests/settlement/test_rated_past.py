@@ -24,12 +24,15 @@ from gateway.storage.engines import Engines
 from operators.log import Change, Draft
 from operators.model import OPERATOR
 from tests.clock import NOW, StandingClock
+from tests.examples import always_on_postgresql, rarely_on_postgresql
 from tests.meter.world import claim, with_lines
 from tests.receipts import RECEIPTS
 from tests.settle.world import operator, priced
 from tests.settlement.test_closing import FEE, closed, served
 from tests.settlement.test_worked_out import uses_of
 from tests.settlement.world import FEBRUARY, JANUARY, MARCH, PLAN, Ledger, Months
+
+pytestmark = rarely_on_postgresql
 
 BANKS = PricePlan(
     plan_id="banks",
@@ -75,6 +78,7 @@ async def _class_of(months: Months, at: int, operator_id: str = "alpha") -> str:
     return view.classes.standing(operator_id, at).operator_class
 
 
+@always_on_postgresql
 def test_past_is_the_newest_use_of_all_or_of_one_and_the_newest_month_closed(
     months: Months, ledger: Ledger
 ) -> None:
@@ -93,6 +97,7 @@ def test_past_is_the_newest_use_of_all_or_of_one_and_the_newest_month_closed(
         assert (present.open_from, present.unrated_from) == (FEBRUARY, FEBRUARY)
 
 
+@always_on_postgresql
 def test_no_use_is_metered_while_something_is_dated(engines: Engines) -> None:
     with_lines(engines.records)
     ledger = UsageLedger(engines.records, StandingClock(), RECEIPTS)

@@ -41,6 +41,7 @@ from sdk.usage_book import UsageBook
 from sdk.usage_statements import Statements
 from sdk.verifying import main as verifying
 from tests.cli.commands import creditgate_here
+from tests.examples import rarely_on_postgresql
 from tests.installation import ADMINISTRATOR, OPERATOR_CLIENT, OPERATOR_ID, Installation
 from tests.server.delivering import key_of
 from tests.settlement.test_closing import FEE, served
@@ -120,6 +121,7 @@ def pad(stated: dict[str, Any]) -> None:
         stated[name] = str(int(stated[name]) + PADDED)
 
 
+@rarely_on_postgresql
 async def test_padded_statement_is_convicted_offline_and_given_back_once(
     installation: Installation, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

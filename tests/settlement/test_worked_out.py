@@ -27,8 +27,11 @@ from gateway.settlement.documents import document_bytes
 from gateway.settlement.statement import without_basis
 from gateway.settlement.statement_credit import WrongStatement, statement_note
 from gateway.settlement.tables import CLOSINGS
+from tests.examples import always_on_postgresql, rarely_on_postgresql
 from tests.settlement.test_closing import FEE, closed, served
 from tests.settlement.world import FEBRUARY, JANUARY, PLAN, Ledger, Months
+
+pytestmark = rarely_on_postgresql
 
 DAY = 86_400
 PLANS = (
@@ -95,6 +98,7 @@ async def _three_months(months: Months, ledger: Ledger) -> tuple[Grounds, list[S
     return Grounds(uses_of(ledger), plans, []), statements
 
 
+@always_on_postgresql
 async def test_statements_with_late_use_credits_and_subjects_are_worked_out(
     months: Months, ledger: Ledger
 ) -> None:
@@ -109,6 +113,7 @@ async def test_statements_with_late_use_credits_and_subjects_are_worked_out(
     assert any("subjects" in each for each in check_statement(january, grounds).unchecked)
 
 
+@always_on_postgresql
 async def test_a_price_by_subject_counts_subjects_of_other_regions_once_for_whoever_works_it_out(
     months: Months, ledger: Ledger
 ) -> None:

@@ -115,6 +115,7 @@ def test_an_empty_store_has_nothing_wrong(engines: Engines) -> None:
     assert checked(engines) == Checked(0, 0, 0, [])
 
 
+@rarely_on_postgresql
 def test_other_salts_are_noticed(engines: Engines) -> None:
     history(engines)
     found = check_disclosure(engines, Salts(bytes(32)))
@@ -150,10 +151,10 @@ def mutated(engines: Engines, chance: random.Random, rows_each: int) -> int:
     return mutate(stores, MEANINGLESS, lambda: checked(engines).faults, chance, rows_each)
 
 
-@rarely_on_postgresql("stores")
-def test_hundreds_of_changed_bytes_of_the_stores_are_all_found(engines: Engines) -> None:
+@rarely_on_postgresql
+def test_a_changed_byte_of_any_table_is_found(engines: Engines) -> None:
     history(engines, bulk=20)
-    assert mutated(engines, random.Random(0), 3) > 120
+    assert mutated(engines, random.Random(0), 1) > 40
 
 
 @pytest.mark.soak
@@ -162,6 +163,7 @@ def test_thousands_of_changed_bytes_are_all_found(engines: Engines) -> None:
     assert sum(mutated(engines, random.Random(seed), 12) for seed in range(12)) > 5_000
 
 
+@rarely_on_postgresql
 def test_rows_taken_away_or_put_in_are_found(engines: Engines) -> None:
     history(engines)
     chance = random.Random(7)

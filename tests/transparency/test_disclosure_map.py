@@ -14,7 +14,7 @@ from gateway.transparency.map_openness import read_openness
 from gateway.transparency.map_reader import MapNotReady
 from gateway.transparency.map_tables import MAP_HEAD, MAP_MEMBERS, MAP_SETS
 from tests.clock import NOW
-from tests.examples import examples
+from tests.examples import examples, rarely_on_postgresql
 from tests.stores import PostgresStores, SqliteStores, engines_of
 from tests.transparency.mapped import (
     ITEMS,
@@ -150,6 +150,7 @@ def mapped(engines: Engines) -> Iterator[Mapped]:
     mapped.reader.close()
 
 
+@rarely_on_postgresql
 def test_a_map_of_thousands_follows_batches_corrections_and_repairs(mapped: Mapped) -> None:
     records = [
         admitted(f"many-{number}", f"{number:018d}", ITEMS[number % 3], NOW, None, "A")

@@ -19,6 +19,7 @@ from creditgate.v1.disclosure_proof_pb2 import DisclosureLogEntry
 from gateway.disclose.tables import EVENTS
 from gateway.transparency.log import MerkleLog
 from gateway.transparency.tables import CHECKPOINTS, LogId
+from tests.examples import rarely_on_postgresql
 from tests.installation import PUBLISHER, GatewayProcess, Installation, company, eventually
 from tests.server.calls import draft, publish
 from tests.transparency.keys import kept_key
@@ -90,6 +91,7 @@ def check(installation: Installation, seen: Seen) -> None:
         verify_consistency(former, latter, kept[former], kept[latter], proof)
 
 
+@rarely_on_postgresql
 @pytest.mark.parametrize(
     "kills",
     [pytest.param(2, id="2 kills"), pytest.param(40, id="40 kills", marks=pytest.mark.soak)],

@@ -14,7 +14,7 @@ from gateway.transparency.map_sets import MapDiffers, SubjectAsk
 from gateway.transparency.map_tables import MAP_HEAD, MAP_MEMBERS, MAP_SETS, MAP_TILES
 from gateway.transparency.map_tiles import MapDamaged
 from tests.clock import NOW
-from tests.examples import examples
+from tests.examples import always_on_postgresql, examples, rarely_on_postgresql
 from tests.transparency.mapped import (
     ITEMS,
     LICENCE,
@@ -24,6 +24,8 @@ from tests.transparency.mapped import (
     Mapped,
     admitted,
 )
+
+pytestmark = rarely_on_postgresql
 
 ALL = SubjectAsk(SUBJECTS[0], None, True, ())
 
@@ -43,6 +45,7 @@ async def mapped(engines: Engines) -> AsyncIterator[Mapped]:
     mapped.reader.close()
 
 
+@always_on_postgresql
 async def test_all_there_is_of_the_items_asked_about_is_proved(mapped: Mapped) -> None:
     head, proved, proofs = await mapped.proved(SUBJECTS[0], [PENALTY, RATING])
     assert (head.event_sequence, head.since, head.until) == (6, NOW, NOW + 50)
@@ -74,6 +77,7 @@ async def test_that_there_is_nothing_is_proved(mapped: Mapped) -> None:
         assert not any(each.members or each.salt for each in found.protected)
 
 
+@always_on_postgresql
 async def test_many_subjects_are_proved_against_one_checkpoint(mapped: Mapped) -> None:
     mapped.publish_all(
         [
@@ -101,6 +105,7 @@ async def test_a_later_reading_proves_what_is_then(mapped: Mapped) -> None:
     assert 1 not in [member.sequence for member in public.members]
 
 
+@always_on_postgresql
 async def test_proofs_read_while_the_map_grows_belong_together(mapped: Mapped) -> None:
     done = asyncio.Event()
 
@@ -230,6 +235,7 @@ async def test_a_batch_is_of_one_checkpoint_whatever_is_logged_meanwhile(mapped:
     assert len(single.members) == len(found.members) + 1
 
 
+@always_on_postgresql
 async def test_a_reading_takes_one_connection_at_most_and_on_the_event_loop_none(
     mapped: Mapped, engines: Engines
 ) -> None:

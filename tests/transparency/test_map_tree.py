@@ -12,6 +12,7 @@ from creditgate.transparency.prefix_tree import EMPTY, path_root
 from creditgate.v1.disclosure_proof_pb2 import MapPath
 from gateway.transparency.map_tiles import MOST_LEAVES, Branch, MapDamaged, Tile, decoded
 from gateway.transparency.map_tree import Found, changed, find
+from tests.examples import examples
 from tests.transparency import proving
 
 Batch = Mapping[int, int | None]
@@ -76,7 +77,7 @@ def value_of(number: int) -> bytes:
     return sha256(b"value" + bytes((number,))).digest()
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(80))
 @given(BATCHES)
 def test_a_tree_changed_by_batches_is_the_tree_of_what_it_holds(batches: list[Batch]) -> None:
     tree = Tree()
@@ -85,7 +86,7 @@ def test_a_tree_changed_by_batches_is_the_tree_of_what_it_holds(batches: list[Ba
         assert tree.root == proving.root(tree.leaves)
 
 
-@settings(max_examples=20)
+@settings(max_examples=examples(40))
 @given(BATCHES, st.lists(NUMBERS, max_size=12))
 def test_what_is_found_is_proved_by_the_one_path_there_is(
     batches: list[Batch], asked: list[int]
@@ -100,7 +101,7 @@ def test_what_is_found_is_proved_by_the_one_path_there_is(
         assert path_root(key, found.value, found.path) == tree.root
 
 
-@settings(max_examples=20)
+@settings(max_examples=examples(40))
 @given(BATCHES)
 def test_a_tree_emptied_keeps_nothing(batches: list[Batch]) -> None:
     tree = Tree()

@@ -20,6 +20,7 @@ from creditgate.v1.operator_service_pb2 import ClientRole
 from gateway.disclose.store import DisclosureStore
 from gateway.transparency.identity import AnotherLog
 from sdk.refusals import explain
+from tests.examples import always_on_postgresql, rarely_on_postgresql
 from tests.installation import (
     OPERATOR_CLIENT,
     PUBLISHER,
@@ -32,6 +33,8 @@ from tests.installation import (
 from tests.server.calls import draft, publish
 from tests.stores import SqliteStores
 from tests.transparency.monitor import checkpoint_of, entries, files_of, logged
+
+pytestmark = rarely_on_postgresql
 
 of_module = pytest.mark.asyncio(loop_scope="module")
 
@@ -106,6 +109,7 @@ async def test_a_monitor_rebuilds_the_log_from_its_files(site: Site) -> None:
     assert b"r-0-1" not in everything
 
 
+@always_on_postgresql
 @of_module
 async def test_proofs_over_grpc_hold_against_the_checkpoints(site: Site) -> None:
     files, head = site.files, site.head

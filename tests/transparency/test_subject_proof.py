@@ -18,6 +18,7 @@ from creditgate.v1.disclosure_service_pb2_grpc import DisclosureServiceStub
 from creditgate.v1.operator_service_pb2 import ClientRole
 from gateway.conformance.guarded_proofs import AT_ONCE
 from sdk.refusals import explain
+from tests.examples import rarely_on_postgresql
 from tests.installation import (
     ADMINISTRATOR,
     CONSENT_ITEM,
@@ -35,7 +36,7 @@ from tests.stores import SqliteStores
 from tests.transparency.monitor import files_of, logged
 from tests.transparency.test_served import refused
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), rarely_on_postgresql]
 
 
 async def asked(

@@ -29,8 +29,11 @@ from gateway.usage.unsigned import COMMAND, UnsignedUse
 from sdk.signing import SigningKey
 from sdk.usage_agreements import COSIGNATURE_TYPE, checkpoint_digest
 from tests.clock import NOW
+from tests.examples import always_on_postgresql, rarely_on_postgresql
 from tests.meter.world import claim
 from tests.usage.world import Used
+
+pytestmark = rarely_on_postgresql
 
 DAY = 86_400
 POLICY = AgreementPolicy(remind=timedelta(days=7), refuse=timedelta(days=14))
@@ -108,6 +111,7 @@ def refused_from(world: Agreeing) -> None:
     assert world.duties.refused() == {"alpha": Unsigned(NOW, 3)}
 
 
+@always_on_postgresql
 def test_who_agrees_for_the_first_time_beside_another_process_agrees(world: Agreeing) -> None:
     world.use()
     world.use()
@@ -125,6 +129,7 @@ def test_who_agrees_for_the_first_time_beside_another_process_agrees(world: Agre
     assert (newest.size, newest.checkpoint) == (2, world.notes[2])
 
 
+@always_on_postgresql
 def test_operator_is_reminded_once_then_refused_and_others_are_not(world: Agreeing) -> None:
     world.use("beta")
     world.look()
@@ -145,6 +150,7 @@ def test_operator_is_reminded_once_then_refused_and_others_are_not(world: Agreei
     assert world.duties.refused() == {"beta": Unsigned(NOW, 1)}
 
 
+@always_on_postgresql
 def test_agreement_that_reaches_far_enough_lets_go_on_whoever_looks(world: Agreeing) -> None:
     refused_from(world)
     assert world.agree(2) == 2
@@ -206,6 +212,7 @@ def test_duty_stands_through_restarts_and_a_clock_set_back(world: Agreeing) -> N
     assert world.duties.refused() == {"alpha": Unsigned(NOW, 3)}
 
 
+@always_on_postgresql
 def test_two_keepers_at_once_come_to_the_same(world: Agreeing) -> None:
     refused_from(world)
     other = world.another_keeper()
@@ -227,6 +234,7 @@ def test_operators_that_are_not_asked_about_owe_nothing(world: Agreeing) -> None
     assert world.duties.of("nobody") == (0, None, None, 0)
 
 
+@always_on_postgresql
 def test_each_change_of_a_duty_is_told_to_the_log_of_decisions(world: Agreeing) -> None:
     refused_from(world)
     with reading(world.engines.evidence) as connection:

@@ -31,6 +31,7 @@ from creditgate.v1.usage_log_pb2 import UsageLeaf
 from creditgate.v1.usage_service_pb2_grpc import UsageServiceStub
 from gateway.usage.check import check_usage
 from sdk.refusals import explain
+from tests.examples import always_on_postgresql, rarely_on_postgresql
 from tests.installation import (
     ADMINISTRATOR,
     OPERATOR_CLIENT,
@@ -49,7 +50,7 @@ from tests.stores import PostgresStores, SqliteStores
 if TYPE_CHECKING:
     from creditgate.v1.usage_service_pb2_grpc import UsageServiceAsyncStub
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), rarely_on_postgresql]
 OTHER = "other-client"
 OTHER_ID = "other"
 _numbers = count(900)
@@ -133,6 +134,7 @@ def _reason(error: grpc.aio.AioRpcError) -> str:
     return explain(error).reason
 
 
+@always_on_postgresql
 async def test_use_is_proved_by_what_its_receipt_promised(desk: Desk) -> None:
     _, promised, name = await desk.use()
     for seen_by in (desk.usage, desk.audit):
@@ -266,6 +268,7 @@ async def test_cosignature_of_anything_else_is_refused(desk: Desk) -> None:
     assert _reason(caught.value) == "INVALID_REQUEST"
 
 
+@always_on_postgresql
 async def test_stream_tells_every_entry_behind_the_last_received(desk: Desk) -> None:
     _, _, first = await desk.use()
     _, _, second = await desk.use()

@@ -25,6 +25,7 @@ from sdk.signing import SigningKey
 from sdk.usage import Usage
 from sdk.usage_agreeing import Agreeing, NotAsPromised
 from sdk.usage_book import UsageBook
+from tests.examples import rarely_on_postgresql
 from tests.installation import (
     ADMINISTRATOR,
     OPERATOR_CLIENT,
@@ -76,6 +77,7 @@ def every_way(channel: grpc.aio.Channel) -> list[Callable[[], Any]]:
     ]
 
 
+@rarely_on_postgresql
 async def test_who_does_not_agree_is_refused_everywhere_until_it_does(
     installation: Installation, tmp_path: Path
 ) -> None:
@@ -170,6 +172,7 @@ async def test_who_agrees_by_itself_is_bound_by_what_it_has_receipts_of(
         book.close()
 
 
+@rarely_on_postgresql
 async def test_who_lost_an_answer_gets_its_receipt_by_a_retry_and_agrees(
     installation: Installation, tmp_path: Path
 ) -> None:

@@ -19,10 +19,13 @@ from gateway.federation.witness.peers import PeerLost
 from gateway.shares import Shares
 from gateway.storage.engines import Engines
 from sdk.histories import SplitView
+from tests.examples import always_on_postgresql, rarely_on_postgresql
 from tests.installation import eventually
 from tests.transparency.test_cosignatures import Cosigner
 from tests.witness.histories import History, forked
 from tests.witness.world import World, region
+
+pytestmark = rarely_on_postgresql
 
 Answer = Callable[[pb.CheckpointShown], pb.CheckpointWitnessed]
 
@@ -125,6 +128,7 @@ def showing(engines: Engines, tmp_path: Path) -> Showing:
     return made
 
 
+@always_on_postgresql
 async def test_each_new_checkpoint_is_shown_with_its_proof_and_cosigned(showing: Showing) -> None:
     showing.peer.answer = showing.peer.cosigns
 
@@ -190,6 +194,7 @@ async def test_a_peer_that_was_away_is_asked_again(showing: Showing) -> None:
         await eventually(cosigned, 10)
 
 
+@always_on_postgresql
 async def test_evidence_that_a_peer_tells_of_is_taken_and_passed_on(showing: Showing) -> None:
     one, other = forked([str(n) for n in range(20)], 5)
     abroad = region("abroad", str(one.key.verifier))
@@ -209,6 +214,7 @@ async def test_evidence_that_a_peer_tells_of_is_taken_and_passed_on(showing: Sho
     assert showing.world.splits.distrusted() == {str(one.key.verifier)}
 
 
+@always_on_postgresql
 async def test_only_one_process_shows_at_a_time(showing: Showing) -> None:
     showing.peer.answer = showing.peer.cosigns
     async with showing.following(), showing.following():

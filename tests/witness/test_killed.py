@@ -17,6 +17,7 @@ from gateway.oauth.connection import bound_socket
 from gateway.transparency.keys import LogKey
 from gateway.transparency.log import LogReader
 from gateway.transparency.tables import LogId
+from tests.examples import rarely_on_postgresql
 from tests.federating import (
     Anchor,
     RegionGateway,
@@ -76,6 +77,7 @@ class Liar:
                     self._last = said.cosigned_tree_size
 
 
+@rarely_on_postgresql
 @pytest.mark.parametrize(
     "kills",
     [pytest.param(1, id="1 kill"), pytest.param(25, id="25 kills", marks=pytest.mark.soak)],

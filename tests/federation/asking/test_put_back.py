@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.federation.put_back import NAMES, running
+from tests.federation.put_back import running
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", ["two", pytest.param("one", marks=pytest.mark.soak)])
 async def test_what_becomes_of_records_is_told_also_where_a_region_was_put_back(
     name: str, tmp_path: Path
 ) -> None:

@@ -50,7 +50,10 @@ async def altered(world: World) -> pb.ClearingDispute:
     return dispute
 
 
-@pytest.mark.parametrize(("conceding", "stands"), [("asking", HOME), ("home", ASKING)])
+@pytest.mark.parametrize(
+    ("conceding", "stands"),
+    [("asking", HOME), pytest.param("home", ASKING, marks=pytest.mark.soak)],
+)
 async def test_who_concedes_gives_way_to_one_version_and_to_none_that_is_made_of_it_later(
     world: World, conceding: str, stands: pb.ClearingStand.ValueType
 ) -> None:

@@ -275,7 +275,16 @@ async def test_what_is_forged_altered_or_agreed_otherwise_before_is_not_signed(
         read_clearing(file.read_bytes()).verified({})
 
 
-@pytest.mark.parametrize("lost", ["the answer", "the proposal too", "the other's signature"])
+@pytest.mark.parametrize(
+    "lost",
+    [
+        "the answer",
+        *(
+            pytest.param(lost, marks=pytest.mark.soak)
+            for lost in ("the proposal too", "the other's signature")
+        ),
+    ],
+)
 async def test_a_side_that_is_killed_while_it_agrees_loses_and_doubles_nothing(
     world: World, lost: str
 ) -> None:

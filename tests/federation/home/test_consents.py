@@ -24,10 +24,11 @@ from gateway.federation.home.following import ConsentFollower, Requests, Respons
 from operators.regions import REGION_ADMISSION, RegionAdmission
 from sdk.refusals import explain
 from tests.consents.counter import OTHER, set_operator
+from tests.examples import always_on_postgresql, rarely_on_postgresql
 from tests.federation.home.pair import WITHIN_SECONDS, Pair, records_of
 from tests.installation import CONSENT_ITEM, OPERATOR_ID, PUBLIC_ITEM, company, eventually
 
-pytestmark = pytest.mark.asyncio(loop_scope="package")
+pytestmark = [pytest.mark.asyncio(loop_scope="package"), rarely_on_postgresql]
 
 LEASE_SECONDS = 1.5
 HOME_CODE = "000002"
@@ -64,6 +65,7 @@ async def test_a_consent_opens_the_closed_item_of_its_subject_here_too(pair: Pai
     assert (kept.operator_id, kept.receipt) == (pair.operator_id, consent.receipt)
 
 
+@always_on_postgresql
 async def test_a_consent_holds_only_within_its_regions(pair: Pair) -> None:
     subject = await pair.published(CONSENT_ITEM)
     refusal = await pair.under_refused(await pair.given(subject, regions=["31", "000001"]))
@@ -71,6 +73,7 @@ async def test_a_consent_holds_only_within_its_regions(pair: Pair) -> None:
     assert refusal.metadata["field"] == "regions"
 
 
+@always_on_postgresql
 async def test_regions_of_the_consent_cut_what_it_opens(pair: Pair) -> None:
     # The records are of district 000000, the home region is of 000002.
     subject = await pair.published(CONSENT_ITEM)

@@ -36,6 +36,7 @@ from gateway.selfcheck.kept import KEPT
 from gateway.storage.engines import reading
 from sdk.refusals import explain
 from tests.consents.counter import OTHER, set_operator
+from tests.examples import always_on_postgresql, rarely_on_postgresql
 from tests.federation.home.pair import ITEMS, LICENCE, WITHIN_SECONDS, Pair, records_of
 from tests.installation import (
     ADMINISTRATOR,
@@ -53,7 +54,7 @@ from tests.installation import (
 from tests.parties import claims_in
 from tests.server.calls import query
 
-pytestmark = pytest.mark.asyncio(loop_scope="package")
+pytestmark = [pytest.mark.asyncio(loop_scope="package"), rarely_on_postgresql]
 
 
 async def log_key(pair: Pair, log: str = "disclosure") -> VerifierKey:
@@ -92,6 +93,7 @@ async def test_an_answer_carries_its_checkpoint_with_the_witnesses_cosignatures(
     assert len(cosigners) == 2
 
 
+@always_on_postgresql
 async def test_the_region_is_charged_once_however_often_it_asks_again(pair: Pair) -> None:
     subject = await pair.published(records=3)
     (first,) = await pair.query(subject, request_id="asked-twice")
@@ -208,6 +210,7 @@ async def test_an_id_of_one_operators_question_is_no_retry_of_anothers(pair: Pai
     assert refusal.reason == "REQUEST_ID_REUSED"
 
 
+@always_on_postgresql
 async def test_the_decision_log_tells_for_whom_was_asked_and_by_which_decision(
     pair: Pair,
 ) -> None:
@@ -237,6 +240,7 @@ async def test_the_decision_log_tells_for_whom_was_asked_and_by_which_decision(
     assert faults == []
 
 
+@always_on_postgresql
 async def test_the_credential_shown_is_kept_once_as_evidence(pair: Pair) -> None:
     subject, credential = await pair.published(), pair.credential()
     token = await pair.token(credential)
