@@ -41,6 +41,12 @@ class Server:
         return sum(_cpu(each.pid) + sum(each.cpu_times()[2:4]) for each in self._processes)
 
     @property
+    def serving_cpu(self) -> float:
+        """The CPU seconds that the process which was started has used so far: where it has one worker,
+        that one, without the keeper."""
+        return _cpu(self._process.pid)
+
+    @property
     def memory(self) -> int:
         """The bytes of memory its processes have of their own.
 

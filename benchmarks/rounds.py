@@ -28,12 +28,13 @@ class Pace:
 
 
 class Turn(NamedTuple):
-    """One side's turn: what its load generator saw, the server's CPU seconds, and how many cores
-    others on the machine used meanwhile."""
+    """One side's turn: what its load generator saw, the server's CPU seconds, how many cores
+    others on the machine used meanwhile, and of the CPU seconds those of the process that serves."""
 
     outcome: Outcome
     cpu: float
     others: float
+    serving_cpu: float
 
     def calls_per_second(self) -> float:
         """Answers a second."""
@@ -42,6 +43,10 @@ class Turn(NamedTuple):
     def cpu_per_call(self) -> float:
         """Server CPU of one call in microseconds."""
         return 1e6 * self.cpu / self.outcome.calls
+
+    def serving_cpu_per_call(self) -> float:
+        """CPU of one call in microseconds, of the process that serves, without what comes later."""
+        return 1e6 * self.serving_cpu / self.outcome.calls
 
     def records_per_second(self) -> float:
         """Records a second."""
@@ -104,16 +109,20 @@ def _turn(
     began, all_before = perf_counter(), machine_cpu()
     loads = sum(side.load.cpu for side in sides)
     before = [side.server.cpu for side in sides]
+    serving_before = [side.server.serving_cpu for side in sides]
     for place in order:
         outcomes[place].append(sides[place].run(seconds))
     used = [side.server.cpu - cpu for side, cpu in zip(sides, before, strict=True)]
+    serving = [
+        side.server.serving_cpu - cpu for side, cpu in zip(sides, serving_before, strict=True)
+    ]
     loads = sum(side.load.cpu for side in sides) - loads
     took = perf_counter() - began
     others = (machine_cpu() - all_before - loads - sum(used)) / took
     seen = [Outcome.of_all(each) for each in outcomes]
     return [
-        Turn(outcome, cpu - share * (took - outcome.seconds), others)
-        for outcome, cpu, share in zip(seen, used, idle, strict=True)
+        Turn(outcome, cpu - share * (took - outcome.seconds), others, answering)
+        for outcome, cpu, share, answering in zip(seen, used, idle, serving, strict=True)
     ]
 
 

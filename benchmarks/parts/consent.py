@@ -32,6 +32,10 @@ def measure(stage: Stage) -> list[Measure]:
             at_most=1.05,
         ),
         Measure(
+            "consent.serving_cpu_over_public_item",
+            ratio(under_one, without_one, Turn.serving_cpu_per_call),
+        ),
+        Measure(
             "consent.throughput_of_public_item",
             ratio(under_one, without_one, Turn.calls_per_second),
         ),

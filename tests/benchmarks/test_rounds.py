@@ -38,6 +38,6 @@ def test_slices_of_a_turn_count_together() -> None:
     second = Outcome(
         calls=1, seconds=0.25, records=3, longest_bytes=7, latencies_us=[900], client_cpu=0.2
     )
-    turn = Turn(Outcome.of_all([first, second]), cpu=0.3, others=0.0)
+    turn = Turn(Outcome.of_all([first, second]), cpu=0.3, others=0.0, serving_cpu=0.2)
     assert (turn.calls_per_second(), turn.records_per_second()) == (4, 12)
     assert (turn.p50(), turn.p99(), turn.outcome.longest_bytes) == (2, 900, 9)
