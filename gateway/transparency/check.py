@@ -6,6 +6,7 @@ the event that it had come to then, which nothing changes afterwards.
 """
 
 from contextlib import suppress
+from struct import error as StructError
 from typing import NamedTuple
 
 from google.protobuf.message import DecodeError
@@ -161,7 +162,8 @@ class _Check:
         try:
             protected = openness.protected_at(event.item, event.sequence)
             member = members.digest(event, protected)
-        except (LookupError, ValueError):
-            # An item that was never known, or content that was never admitted.
+            return event_entries([event], self._salts, [member])[0]
+        except (LookupError, ValueError, StructError):
+            # An item that was never known, content that was never admitted, or a number that
+            # no event has.
             return None
-        return event_entries([event], self._salts, [member])[0]

@@ -122,6 +122,15 @@ def test_other_salts_are_noticed(engines: Engines) -> None:
     assert found.faults
 
 
+@rarely_on_postgresql
+@pytest.mark.parametrize("kind", [-1, 300])
+def test_a_kind_that_no_event_has_is_found(engines: Engines, kind: int) -> None:
+    history(engines)
+    with engines.records.begin() as connection:
+        connection.execute(update(EVENTS).where(EVENTS.c.sequence == 3).values(kind=kind))
+    assert checked(engines).faults
+
+
 def test_what_a_frame_holds_beside_its_record_is_found(engines: Engines) -> None:
     mapped = history(engines)
     sequence = mapped.store.head() - 5
