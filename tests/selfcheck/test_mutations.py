@@ -41,6 +41,7 @@ WITHOUT_ROWS = {
     "clearing_ceilings",
     "clearing_disputes",
     "clearing_time_plans",
+    "clearing_versions",
     "credit_notes",
     "credited_uses",
     "finding_evidence",
