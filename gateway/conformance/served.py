@@ -1,8 +1,9 @@
 """What an operator was served, as the usage ledger has it: whole records, and those that a
 consent cut."""
 
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import chain
 from typing import Final, NamedTuple
 
@@ -20,6 +21,7 @@ from gateway.meter.tables import USAGE
 from gateway.meter.under_consent import items_under
 from gateway.respond.mask import cut_digest
 from gateway.storage.paging import pages
+from gateway.storage.remembered import Remembered
 
 _MOST_REMEMBERED: Final = 8_192
 _Alike = tuple[str, str, bytes]
@@ -93,7 +95,7 @@ class ServedReader:
 
     def __init__(self, consents: ConsentQueries) -> None:
         self._consents = consents
-        self._revisions: dict[int, _Revision] = {}
+        self._revisions = Remembered[int, _Revision](_MOST_REMEMBERED)
 
     def read(self, connection: Connection, operator_id: str, after: int, limit: int) -> Served:
         """Return what the next ``limit`` answers to an operator after a position held.
@@ -131,7 +133,9 @@ class ServedReader:
             for consent_id, consent in self._consents.readable(some).items()
         }
         entries = [unpack_entries(packed) for _, _, packed in last_at]
-        revisions = self._revisions_of(connection, {*chain.from_iterable(entries)})
+        revisions = self._revisions.of(
+            {*chain.from_iterable(entries)}, partial(_read_revisions, connection)
+        )
         for ((name, asked_items, _), at), sequences in zip(last_at.items(), entries, strict=True):
             consent = known.get(name.removeprefix(NAME_PREFIX))
             if consent is None:
@@ -139,21 +143,6 @@ class ServedReader:
             else:
                 found.add(consent, asked_items, at, [revisions[each] for each in sequences])
         return found
-
-    def _revisions_of(
-        self, connection: Connection, sequences: Set[int]
-    ) -> Mapping[int, "_Revision"]:
-        known = self._revisions
-        if not (unknown := set(sequences).difference(known)):
-            return known
-        if len(known) + len(unknown) > _MOST_REMEMBERED:
-            # Whoever was given the old one still uses it.
-            known, unknown = {}, set(sequences)
-        for some in pages(unknown):
-            for row in connection.execute(_REVISIONS.where(REVISIONS.c.sequence.in_(some))):
-                known[row[0]] = _Revision(*row)
-        self._revisions = known
-        return known
 
 
 def served_operators(connection: Connection) -> dict[str, int]:
@@ -224,3 +213,11 @@ _REVISIONS: Final = select(
     REVISIONS.c.frame,
     LINES.c.item,
 ).join(LINES, LINES.c.line_no == REVISIONS.c.line_no)
+
+
+def _read_revisions(
+    connection: Connection, sequences: Iterable[int]
+) -> Iterable[tuple[int, _Revision]]:
+    for some in pages(sequences):
+        rows = connection.execute(_REVISIONS.where(REVISIONS.c.sequence.in_(some)))
+        yield from ((row[0], _Revision(*row)) for row in rows)

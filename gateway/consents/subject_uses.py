@@ -6,7 +6,8 @@ the order of commit, so nothing behind a position can still appear.
 """
 
 from bisect import bisect_left
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
+from functools import partial
 from itertools import accumulate, chain
 from typing import Final, NamedTuple
 
@@ -20,6 +21,7 @@ from gateway.meter.model import ANSWER, unpack_entries
 from gateway.meter.tables import USAGE
 from gateway.storage.engines import reading
 from gateway.storage.paging import pages
+from gateway.storage.remembered import Remembered
 from gateway.storage.statements import add_rows
 
 # The more at once, the more rows share a page of the index; while they are added, nobody else
@@ -45,27 +47,14 @@ class Givers:
     never changes, so what was read once is remembered."""
 
     def __init__(self) -> None:
-        self._known: dict[str, str] = {}
+        self._known = Remembered[str, str](_MOST_KNOWN)
 
     def of(self, connection: Connection, names: Set[str]) -> Mapping[str, str]:
         """Return the credit codes of subjects by the consents asked for; of others too.
 
         A consent that is not there is left out. Raises what the store raises.
         """
-        known = self._known
-        if not (unknown := set(names).difference(known)):
-            return known
-        if len(known) + len(unknown) > _MOST_KNOWN:
-            # Whoever was given the old one still uses it.
-            known, unknown = {}, set(names)
-        query = select(CONSENT.c.consent_id, CONSENT.c.subject)
-        for some in pages(name.removeprefix(NAME_PREFIX) for name in unknown):
-            for consent_id, subject in connection.execute(
-                query.where(CONSENT.c.consent_id.in_(some))
-            ):
-                known[NAME_PREFIX + consent_id] = subject
-        self._known = known
-        return known
+        return self._known.of(names, partial(_given_by, connection))
 
 
 class SubjectUses:
@@ -147,3 +136,10 @@ def uses_of(
         (given_by[each.consent], each.sequence) for each in under if each.consent in given_by
     )
     return uses
+
+
+def _given_by(connection: Connection, names: Iterable[str]) -> Iterable[tuple[str, str]]:
+    query = select(CONSENT.c.consent_id, CONSENT.c.subject)
+    for some in pages(name.removeprefix(NAME_PREFIX) for name in names):
+        rows = connection.execute(query.where(CONSENT.c.consent_id.in_(some)))
+        yield from ((NAME_PREFIX + consent_id, subject) for consent_id, subject in rows)

@@ -2,11 +2,13 @@
 
 import json
 from collections.abc import Collection, Iterable, Mapping
+from functools import partial
 from typing import Any, Final
 
 from sqlalchemy import ARRAY, BigInteger, Connection, bindparam, func, select
 
 from gateway.disclose.tables import REVISIONS
+from gateway.storage.remembered import Remembered
 
 _MOST_KNOWN: Final = 100_000
 _AT_ONCE: Final = 10_000
@@ -28,22 +30,14 @@ class Subjects:
     """The subjects of revisions by their sequences, as far as asked for lately; any thread."""
 
     def __init__(self) -> None:
-        self._known: dict[int, str] = {}
+        self._known = Remembered[int, str](_MOST_KNOWN)
 
     def of(self, connection: Connection, sequences: Collection[int]) -> Mapping[int, str]:
         """Return the credit codes of subjects by the revisions asked for; of others too.
 
         A revision that is not there is left out. Raises what the store raises.
         """
-        known = self._known
-        if not (unknown := set(sequences).difference(known)):
-            return known
-        if len(known) + len(unknown) > _MOST_KNOWN:
-            # Whoever was given the old one still uses it.
-            known, unknown = {}, set(sequences)
-        known.update(_read(connection, unknown))
-        self._known = known
-        return known
+        return self._known.of(sequences, partial(_read, connection))
 
 
 def _read(connection: Connection, sequences: Iterable[int]) -> Iterable[tuple[int, str]]:
