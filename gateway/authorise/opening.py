@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from consent.model import Consent
+from consent.relied import Relied
 from consent.rules import ConsentAsk, Cover, Gap, cover
 from consent.states import GRANTED
 from creditgate.refusal import Refused
@@ -23,6 +24,8 @@ _R = RefusalReason
 _MOST_REMEMBERED: Final = 4_096
 # A pause ends with the operator's suspension, and is written down a moment later.
 _PAUSED_SECONDS: Final = 1
+_Alike = tuple[Passage, frozenset[tuple[str, tuple[str, ...]]], frozenset[str], int]
+"""A passage, what masks are of each item, the regions, and the data life."""
 _EXCEEDED: Final = _R.REFUSAL_REASON_CONSENT_EXCEEDED
 _UNKNOWN: Final = Gap(_R.REFUSAL_REASON_CONSENT_UNKNOWN)
 _MESSAGES: Final[Mapping[int, str]] = {
@@ -55,34 +58,24 @@ _MESSAGES: Final[Mapping[int, str]] = {
 class Opening:
     """What a live consent opens of a passage.
 
-    ``masks`` gives for each item opened the names its content is cut to, in order, an
-    empty tuple where no content has any other, ``cuts`` those of them that have names, and ``items``
-    those items in order; ``until`` (seconds, UTC) is the first instant at which time alone ends it.
-    ``lines`` are what openings alike have in common. What each call looks at stands here, not behind
+    ``until`` (seconds, UTC) is the first instant at which time alone ends it, ``what`` is opened,
+    which openings alike have in common. What each call looks at stands here and there, not behind
     the consent: thousands of them are more than a processor keeps at hand.
     """
 
-    consent: Consent
+    relied: Relied
     passage: Passage
-    masks: Mapping[str, tuple[str, ...]]
-    regions: frozenset[str]
     until: int
-    lines: "OpenedLines"
-    items: tuple[str, ...] = field(init=False)
-    cuts: Mapping[str, tuple[str, ...]] = field(init=False)
+    what: "Opened"
     subject: str = field(init=False)
     begins: int = field(init=False)
-    life_seconds: int = field(init=False)
     granted: bool = field(init=False)
 
     def __post_init__(self) -> None:
-        consent = self.consent
+        consent = self.relied.consent
         for name, value in (
-            ("items", tuple(sorted(self.masks))),
-            ("cuts", {item: names for item, names in self.masks.items() if names}),
             ("subject", consent.subject),
             ("begins", consent.terms.valid_from),
-            ("life_seconds", consent.terms.data_life_seconds),
             ("granted", consent.state == GRANTED),
         ):
             object.__setattr__(self, name, value)
@@ -92,10 +85,10 @@ class Opening:
     ) -> Sequence[LiveRevision]:
         """Return what of ``found`` is of none of the lines ``closed`` to calls without consent,
         or is opened; ``subjects`` are those that were asked about."""
-        subject, lines = self.subject, self.lines
-        if lines.all_of is closed and subjects == (subject,):
+        subject, what = self.subject, self.what
+        if what.all_of is closed and subjects == (subject,):
             return found
-        known, opens = lines.known, lines.opens
+        known, opens = what.known, what.opens
         # By position: stores give rows as plain tuples in this order.
         return [
             row
@@ -112,17 +105,29 @@ class Opening:
         return self.passage is passage and self.begins <= now < self.until
 
 
-class OpenedLines:
-    """Which revenue lines consents open that open the same items and regions of a passage.
+class Opened:
+    """What consents open of a passage that open the same of it, for the same data life.
 
-    ``known`` tells it of those that were asked for; ``all_of`` are the lines of consent of the passage
-    where it opens every one of them, else None.
+    ``masks`` gives for each item opened the names its content is cut to, in order, an
+    empty tuple where no content has any other, ``cuts`` those of them that have names, and ``items``
+    those items in order. ``life_seconds`` is how long it may be kept. ``known`` tells of the revenue
+    lines that were asked for whether they are opened; ``all_of`` are the lines of consent of the
+    passage where every one of them is, else None.
     """
 
-    def __init__(self, passage: Passage, items: Set[str], regions: frozenset[str]) -> None:
+    def __init__(
+        self,
+        passage: Passage,
+        masks: Mapping[str, tuple[str, ...]],
+        regions: frozenset[str],
+        life_seconds: int,
+    ) -> None:
+        self.masks = masks
+        self.cuts = {item: names for item, names in masks.items() if names}
+        self.items = tuple(sorted(masks))
+        self.life_seconds = life_seconds
         self._lines = passage.lines
-        self._items = items
-        self._regions = regions
+        self.regions = regions
         self.known: dict[int, bool] = {}
         closed = passage.consent_lines
         self.all_of = closed if all(map(self.opens, closed)) else None
@@ -130,7 +135,7 @@ class OpenedLines:
     def opens(self, line_no: int) -> bool:
         """Tell whether a line is opened."""
         line = self._lines[line_no]
-        opens = line.item in self._items and covers(self._regions, line.region)
+        opens = line.item in self.masks and covers(self.regions, line.region)
         self.known[line_no] = opens
         return opens
 
@@ -141,7 +146,7 @@ class Openings:
     def __init__(self) -> None:
         # By the consent's name.
         self._remembered: dict[str, Opening] = {}
-        self._lines: dict[tuple[Passage, frozenset[str], frozenset[str]], OpenedLines] = {}
+        self._alike: dict[_Alike, Opened] = {}
 
     def remembered(
         self, name: str, passage: Passage, subjects: Sequence[str] | None, now: int
@@ -184,7 +189,7 @@ class Openings:
             subject = subjects[0]
         elif (
             (remembered := self._remembered.get(name)) is not None
-            and remembered.consent is consent
+            and remembered.relied.consent is consent
             and remembered.is_for(passage, now)
         ):
             return remembered
@@ -205,13 +210,14 @@ class Openings:
         masks = _masks(covered, passage)
         if not named <= masks.keys():
             raise gap_refusal(Gap(_EXCEEDED, "items"))
-        alike = passage, frozenset(masks), covered.regions
-        lines = self._lines.get(alike)
-        if lines is None:
-            if len(self._lines) >= _MOST_REMEMBERED:
-                self._lines.clear()
-            lines = self._lines[alike] = OpenedLines(*alike)
-        return Opening(consent, passage, masks, covered.regions, covered.until, lines)
+        regions, life_seconds = covered.regions, consent.terms.data_life_seconds
+        alike = passage, frozenset(masks.items()), regions, life_seconds
+        what = self._alike.get(alike)
+        if what is None:
+            if len(self._alike) >= _MOST_REMEMBERED:
+                self._alike.clear()
+            what = self._alike[alike] = Opened(passage, masks, regions, life_seconds)
+        return Opening(Relied.of(consent), passage, covered.until, what)
 
 
 def require_no_consent(passage: Passage) -> None:
@@ -240,7 +246,7 @@ def require_none_stopped(passage: Passage, opening: Opening | None) -> None:
     """
     if not passage.stopped:
         return
-    opens = frozenset(opening.masks) if opening is not None else frozenset[str]()
+    opens = frozenset(opening.what.masks) if opening is not None else frozenset[str]()
     stopped = passage.stopped - (passage.consent_items - opens)
     if stopped:
         raise braked(Stop("ITEM", stopped))

@@ -4,16 +4,14 @@ from collections.abc import Collection, Iterable, Mapping
 from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import Connection, Dialect, Row, bindparam, case, select
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Connection, Row, Table, bindparam, select
 
 from gateway.conformance.holdings_tables import CONSENTED_COPIES
 from gateway.conformance.served import CutCopy
 from gateway.storage.paging import pages
-from gateway.storage.statements import driver_text
+from gateway.storage.statements import adding, write_rows
 
 _C = CONSENTED_COPIES.c
-_KEY: Final = CONSENTED_COPIES.primary_key.columns.values()
 _COPIES: Final = select(
     _C.revision_sequence,
     _C.element,
@@ -23,10 +21,6 @@ _COPIES: Final = select(
     _C.keep_until,
 )
 _ALL: Final = _COPIES.where(_C.operator_id == bindparam("operator"))
-_ADD: Final = {
-    "sqlite": sqlite.insert(CONSENTED_COPIES),
-    "postgresql": postgresql.insert(CONSENTED_COPIES),
-}
 
 
 def keep_copies(connection: Connection, operator_id: str, copies: Iterable[CutCopy]) -> None:
@@ -44,17 +38,18 @@ def keep_copies(connection: Connection, operator_id: str, copies: Iterable[CutCo
         )
         for copy in latest(copies).values()
     )
-    if rows:
-        connection.exec_driver_sql(_keeping(connection.dialect), rows)
+    write_rows(connection, _keeping, CONSENTED_COPIES, rows)
 
 
 @cache
-def _keeping(dialect: Dialect) -> str:
-    """Return the statement that keeps a copy, its values in the order of the table's columns."""
-    add = _ADD[dialect.name].values(dict.fromkeys(CONSENTED_COPIES.c.keys()))
-    later = add.excluded.keep_until
-    kept = {"keep_until": case((_C.keep_until > later, _C.keep_until), else_=later)}
-    return driver_text(add.on_conflict_do_update(index_elements=_KEY, set_=kept), dialect)
+def _keeping(table: Table, rows: int, sqlite: bool) -> str:
+    key = ",".join(column.name for column in table.primary_key)
+    # Of a copy that is to be kept as long already nothing is written.
+    return (
+        f"{adding(table, rows, sqlite)} ON CONFLICT ({key}) DO UPDATE"
+        " SET keep_until=excluded.keep_until"
+        f" WHERE {table.name}.keep_until<excluded.keep_until"
+    )
 
 
 def all_copies(connection: Connection, operator_id: str) -> list[CutCopy]:

@@ -14,7 +14,8 @@ from gateway.storage.engines import Engines
 from gateway.storage.signs import Sign
 from gateway.storage.turn import HOLDINGS
 
-TICK_SECONDS: Final = 2.0
+TICK_SECONDS: Final = 5.0
+"""Firms ask about the same companies again and again: what comes at once is written once."""
 _SHARE: Final = 0.25
 """Share of the time that following may take."""
 

@@ -90,11 +90,12 @@ class Served(NamedTuple):
 
 
 class ServedReader:
-    """Reads what answers held; any thread. A revision is never changed, so what was read once is
-    remembered (bounded), with what consents leave of it."""
+    """Reads what answers held; any thread. A revision is never changed, nor are a consent's terms, so
+    what was read once is remembered (bounded), with what consents leave of it."""
 
     def __init__(self, consents: ConsentQueries) -> None:
-        self._consents = consents
+        self._read_consents = consents.readable
+        self._consents = Remembered[str, Consent](_MOST_REMEMBERED)
         self._revisions = Remembered[int, _Revision](_MOST_REMEMBERED)
 
     def read(self, connection: Connection, operator_id: str, after: int, limit: int) -> Served:
@@ -127,11 +128,7 @@ class ServedReader:
         if not last_at:
             return found
         ids = {name.removeprefix(NAME_PREFIX) for name, _, _ in last_at}
-        known = {
-            consent_id: consent
-            for some in pages(ids)
-            for consent_id, consent in self._consents.readable(some).items()
-        }
+        known = self._consents.of(ids, self._consents_by_id)
         entries = [unpack_entries(packed) for _, _, packed in last_at]
         revisions = self._revisions.of(
             {*chain.from_iterable(entries)}, partial(_read_revisions, connection)
@@ -143,6 +140,10 @@ class ServedReader:
             else:
                 found.add(consent, asked_items, at, [revisions[each] for each in sequences])
         return found
+
+    def _consents_by_id(self, consent_ids: Iterable[str]) -> Iterable[tuple[str, Consent]]:
+        for some in pages(consent_ids):
+            yield from self._read_consents(some).items()
 
 
 def served_operators(connection: Connection) -> dict[str, int]:

@@ -17,7 +17,7 @@ from typing import Final, NamedTuple
 
 from sqlalchemy import Engine
 
-from consent.states import EXHAUSTED
+from consent.relied import ConsentVersion
 from creditgate.transparency.merkle import leaf_hashes
 from gateway.clock import Clock, micros_of
 from gateway.meter.holds import HoldKey
@@ -26,7 +26,6 @@ from gateway.meter.model import (
     AnswerKey,
     Charged,
     ConsentDay,
-    ConsentVersion,
     NotCharged,
     Outcome,
     RefusalEntry,
@@ -42,7 +41,7 @@ from gateway.meter.rates import Arrivals, RateCounts
 from gateway.meter.receipts import ReceiptSigner, detailed
 from gateway.meter.receipts import again as given_again
 from gateway.meter.replays import Again
-from gateway.meter.rules import NO_CONSENTS, Consents, Reckoning, is_limited
+from gateway.meter.rules import NO_CONSENTS, Consents, Reckoning
 from gateway.meter.sqlite import SqliteLedgerStore
 from gateway.meter.store import LedgerStore, LedgerTransaction
 from gateway.storage.sweeping import Sweeping
@@ -287,14 +286,14 @@ def _consents(transaction: LedgerTransaction, claims: Iterable[UsageClaim]) -> C
     limited: set[ConsentDay] = set()
     used_up: set[str] = set()
     for claim in claims:
-        consent = claim.relies_on
-        if consent is None:
+        relied = claim.relies_on
+        if relied is None:
             continue
-        decided.add(ConsentVersion.of(consent))
-        if is_limited(consent):
+        decided.add(relied.version)
+        if relied.limited:
             limited.add(claim.consent_day)
-        if consent.state == EXHAUSTED:
-            used_up.add(consent.consent_id)
+        if relied.exhausted:
+            used_up.add(relied.version.consent_id)
     if not decided:
         return NO_CONSENTS
     # In this order: from then on nothing about these consents changes before the commit.

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final, NamedTuple
 
-from consent.model import Consent
+from consent.relied import Relied
 from creditgate.v1.refusal_pb2 import RefusalReason
 from creditgate.v1.usage_log_pb2 import UsageKind
 from creditgate.v1.vocabulary_pb2 import Purpose
@@ -52,18 +52,6 @@ class ConsentDay(NamedTuple):
 
     consent_id: str
     day: int
-
-
-class ConsentVersion(NamedTuple):
-    """A consent as it was decided by; each change makes another version."""
-
-    consent_id: str
-    version: int
-
-    @classmethod
-    def of(cls, consent: Consent) -> "ConsentVersion":
-        """Return the version of a consent."""
-        return cls(consent.consent_id, consent.version)
 
 
 class ConsentUse(NamedTuple):
@@ -128,7 +116,7 @@ class UsageClaim(NamedTuple):
     good_until: int
     may_be_empty: bool
     stands: Callable[[], bool]
-    relies_on: Consent | None = None
+    relies_on: Relied | None = None
     records_digest: bytes = b""
     asked_items: tuple[str, ...] = ()
     debits: tuple[Debit, ...] = ()
@@ -144,7 +132,7 @@ class UsageClaim(NamedTuple):
     @property
     def consent(self) -> str:
         """Resource name of the consent relied on, "" where there is none."""
-        return self.relies_on.name if self.relies_on else ""
+        return "" if self.relies_on is None else self.relies_on.name
 
     @property
     def answer_key(self) -> AnswerKey:
@@ -160,7 +148,7 @@ class UsageClaim(NamedTuple):
     def consent_day(self) -> ConsentDay:
         """What its answer counts against of the consent it relies on, which it must have."""
         assert self.relies_on is not None, "only what relies on a consent counts against one"
-        return ConsentDay(self.relies_on.consent_id, self.served_at // SECONDS_A_DAY)
+        return ConsentDay(self.relies_on.version.consent_id, self.served_at // SECONDS_A_DAY)
 
     @property
     def entry_count(self) -> int:
@@ -230,7 +218,7 @@ class UsageRow(NamedTuple):
         return cls._make(
             (
                 *claim[:6],
-                consent.name if consent else "",
+                "" if consent is None else consent.name,
                 *claim[6:10],
                 len(entries) >> 3,
                 _fee(lines),

@@ -30,6 +30,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 
+from consent.relied import ConsentVersion
 from consent.tables import CONSENT, CONSENT_REMOVAL
 from gateway.disclose.store import ENDING_LOCK
 from gateway.disclose.tables import REVISIONS
@@ -40,7 +41,6 @@ from gateway.meter.model import (
     ConsentDay,
     ConsentGrowth,
     ConsentUse,
-    ConsentVersion,
     EarlierAnswer,
     QuotaDay,
     RefusalEntry,

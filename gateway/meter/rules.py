@@ -33,9 +33,9 @@ from collections.abc import Iterable, Mapping, Set
 from dataclasses import replace
 from typing import Final, NamedTuple
 
-from consent.model import ONCE, TIMES_PER_DAY, WITHIN_PERIOD, Consent
+from consent.model import ONCE, TIMES_PER_DAY
+from consent.relied import ConsentVersion, Relied
 from consent.rules import used_up
-from consent.states import EXHAUSTED, GRANTED
 from creditgate.v1.refusal_pb2 import RefusalReason
 from gateway.meter.holds import NO_USE, DayCount, DayUse, Hold, Room
 from gateway.meter.model import (
@@ -45,7 +45,6 @@ from gateway.meter.model import (
     ConsentDay,
     ConsentGrowth,
     ConsentUse,
-    ConsentVersion,
     EarlierAnswer,
     Held,
     NotCharged,
@@ -66,8 +65,6 @@ _SUPERSEDED = NotCharged(RefusalReason.REFUSAL_REASON_REQUEST_SUPERSEDED, repeat
 _NOT_DISCLOSED = NotCharged(RefusalReason.REFUSAL_REASON_RECORD_NOT_DISCLOSED)
 _NOTHING_LEFT = replace(_NOT_DISCLOSED, repeats=True)
 _REMOVED = NotCharged(RefusalReason.REFUSAL_REASON_CONSENT_EXHAUSTED, repeats=True)
-# Another state is another version, decided by anew.
-_OPENING: Final = frozenset({GRANTED, EXHAUSTED})
 _NO_GROWTH: Final = ConsentGrowth(0)
 _NOT_RELIED: Final = ConsentUse(ever=False, answered=0)
 
@@ -82,11 +79,6 @@ class Consents(NamedTuple):
 
 
 NO_CONSENTS: Final = Consents(frozenset(), {})
-
-
-def is_limited(consent: Consent) -> bool:
-    """Tell whether a consent limits how often it may be used."""
-    return consent.terms.access_mode != WITHIN_PERIOD
 
 
 class Reckoning:
@@ -150,15 +142,15 @@ class Reckoning:
             return Stale()
         if claim.takes is not None:
             return self._hold(claim, claim.takes)
-        consent = claim.relies_on
-        if consent is not None and not self._stands(consent):
+        relied = claim.relies_on
+        if relied is not None and not self._stands(relied):
             return Stale()
         answers = self._earlier.get((claim.operator_id, claim.request_id))
         outcome = None if answers is None else _judge_retry(claim, answers)
         if outcome is None:
-            return self._charge(claim, consent)
+            return self._charge(claim, relied)
         if isinstance(outcome, Replayed):
-            if consent is not None and consent.consent_id in self._consents.removed:
+            if relied is not None and relied.version.consent_id in self._consents.removed:
                 # The operator said that it holds no copy: another would be owed by nobody.
                 return _REMOVED
             if not (claim.entries or claim.may_be_empty):
@@ -169,25 +161,22 @@ class Reckoning:
     def _serves_ended(self, claim: UsageClaim) -> bool:
         return not self._ended.isdisjoint(unpack_entries(claim.entries))
 
-    def _stands(self, consent: Consent) -> bool:
+    def _stands(self, relied: Relied) -> bool:
         changed = self._consents.changed
-        return consent.state in _OPENING and not (changed and ConsentVersion.of(consent) in changed)
+        return relied.opens and not (changed and relied.version in changed)
 
-    def _exhausted(self, consent: Consent, day: ConsentDay) -> bool:
+    def _exhausted(self, relied: Relied, day: ConsentDay) -> bool:
         use = self._consents.uses.get(day, _NOT_RELIED)
         growth = self.relied.get(day, _NO_GROWTH)
-        answered = int(use.ever) + self._answered[consent.consent_id]
-        return consent.state == EXHAUSTED or used_up(
-            consent.terms, answered, use.answered + growth.answered
+        answered = int(use.ever) + self._answered[relied.version.consent_id]
+        return relied.exhausted or used_up(
+            relied.consent.terms, answered, use.answered + growth.answered
         )
 
-    def _charge(self, claim: UsageClaim, consent: Consent | None) -> Outcome:
-        if (
-            consent is not None
-            and is_limited(consent)
-            and self._exhausted(consent, claim.consent_day)
-        ):
-            by_day = consent.terms.access_mode == TIMES_PER_DAY
+    def _charge(self, claim: UsageClaim, relied: Relied | None) -> Outcome:
+        limited = relied if relied is not None and relied.limited else None
+        if limited is not None and self._exhausted(limited, claim.consent_day):
+            by_day = limited.consent.terms.access_mode == TIMES_PER_DAY
             return NotCharged(
                 RefusalReason.REFUSAL_REASON_CONSENT_EXHAUSTED, next_day(claim) if by_day else 0
             )
@@ -211,8 +200,8 @@ class Reckoning:
             self._count(claim, taken, count)
         rates = arrivals.take(claim.debits, owed=claim.owed) if arrivals is not None else ()
         left = left_after(claim, taken, rates)
-        if consent is not None and is_limited(consent):
-            self._rely(consent, claim)
+        if limited is not None:
+            self._rely(limited, claim)
         self.charged.append(claim)
         self._remember(claim)
         return Charged(claim.fee, left=left)
@@ -252,7 +241,7 @@ class Reckoning:
         else:
             taken.add(claim.licence, count)
 
-    def _rely(self, consent: Consent, claim: UsageClaim) -> None:
+    def _rely(self, limited: Relied, claim: UsageClaim) -> None:
         day, last_at = claim.consent_day, claim.served_at
         before = self.relied.get(day, _NO_GROWTH)
         if not claim.opened_entries:
@@ -263,9 +252,9 @@ class Reckoning:
         self.relied[day] = ConsentGrowth(
             before.answered + 1,
             last_at,
-            claim.served_at if consent.terms.access_mode == ONCE else None,
+            claim.served_at if limited.consent.terms.access_mode == ONCE else None,
         )
-        self._answered[consent.consent_id] += 1
+        self._answered[limited.version.consent_id] += 1
 
     def _remember(self, answer: EarlierAnswer | UsageClaim) -> None:
         key = (answer.operator_id, answer.request_id)
@@ -289,8 +278,8 @@ def _judge_retry(
     # A clock set back makes a retry earlier than what it repeats: a retry all the same.
     age = claim.served_at - earlier.served_at
     if age >= claim.replay_seconds:
-        consent = claim.relies_on
-        is_over = consent is not None and age >= consent.terms.data_life_seconds
+        relied = claim.relies_on
+        is_over = relied is not None and age >= relied.consent.terms.data_life_seconds
         return _LIFE_OVER if is_over else _TOO_LATE
     if not set(unpack_entries(earlier.entries)).issuperset(unpack_entries(claim.entries)):
         return _SUPERSEDED

@@ -25,6 +25,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.engine.interfaces import DBAPICursor
 
+from consent.relied import ConsentVersion
 from consent.tables import CONSENT, CONSENT_CHANGE, CONSENT_REMOVAL
 from gateway.disclose.tables import REVISIONS
 from gateway.meter.either_store import OnEitherStore
@@ -34,7 +35,6 @@ from gateway.meter.model import (
     ConsentDay,
     ConsentGrowth,
     ConsentUse,
-    ConsentVersion,
     EarlierAnswer,
     QuotaDay,
     RefusalEntry,

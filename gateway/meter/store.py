@@ -26,6 +26,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine.interfaces import DBAPICursor, Dialect
 from sqlalchemy.sql import ClauseElement
 
+from consent.relied import ConsentVersion
 from consent.tables import CONSENT_REMOVAL, CONSENT_USE, WRITES
 from gateway.disclose.model import Line
 from gateway.disclose.tables import EVENTS, LINES, REVISIONS
@@ -39,7 +40,6 @@ from gateway.meter.model import (
     ConsentDay,
     ConsentGrowth,
     ConsentUse,
-    ConsentVersion,
     EarlierAnswer,
     QuotaDay,
     RefusalEntry,

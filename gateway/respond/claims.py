@@ -38,13 +38,13 @@ class Claims:
         allow = passage.allow
         replay_seconds = self._replay_seconds
         good_until = min(now + _GOOD_SECONDS, selection.usable_until, allow.stands_until)
-        consent, asked_items, opened_entries = None, (), 0
+        relied, asked_items, opened_entries = None, (), 0
         if opening is not None:
             good_until = min(good_until, opening.until)
-            consent = relied_on(use, passage, opening, selection.lines)
-            if consent is not None:
+            relied = relied_on(use, passage, opening, selection.lines)
+            if relied is not None:
                 # What need not be kept any more is not sent again.
-                replay_seconds = min(replay_seconds, opening.life_seconds)
+                replay_seconds = min(replay_seconds, opening.what.life_seconds)
                 asked_items = looked_for(use, opening)
                 closed = passage.consent_lines
                 opened_entries = sum([n for no, n, _ in selection.lines if no in closed])
@@ -66,7 +66,7 @@ class Claims:
             good_until=good_until,
             may_be_empty=use.answer_may_be_empty,
             stands=stands,
-            relies_on=consent,
+            relies_on=relied,
             # Of whole records the disclosure log has what each revision is: to hash a large
             # chunk anew would cost a twentieth of all that serving it does.
             records_digest=(

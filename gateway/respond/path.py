@@ -130,7 +130,7 @@ class AnswerPath:
         consent = await self._consents.of(use.consent, ground.now)
         opening = self._openings.opening(consent, passage, subjects, use.purpose, ground.now)
         require_alone(passage, subjects)
-        return opening.consent.subject
+        return opening.subject
 
     async def serve(
         self, use: Use, part: Part, read: Callable[[], Awaitable[Found]]
@@ -175,7 +175,7 @@ class AnswerPath:
                     opened(passage, found.revisions, opening, part.subjects),
                     passage,
                     ground.now,
-                    opening.cuts if opening else NO_MASKS,
+                    opening.what.cuts if opening else NO_MASKS,
                 )
             except UnknownLine:
                 await self._read_lines()
@@ -214,7 +214,7 @@ class AnswerPath:
                     require_none_stopped(whole, opening)
                 raise not_charged(outcome)
             if opening is not None:
-                self._consents.forget(opening.consent.consent_id)
+                self._consents.forget(opening.relied.version.consent_id)
                 self._openings.forget(use.consent)
         raise changing()
 

@@ -50,8 +50,8 @@ class ProofAsks:
         for subject in subjects:
             own = passage if bounds is None else bounds.of(subject)
             protected: list[str] = []
-            if opening is not None and subject == opening.consent.subject:
-                protected = sorted(own.consent_items & opening.masks.keys())
+            if opening is not None and subject == opening.subject:
+                protected = sorted(own.consent_items & opening.what.masks.keys())
                 _require_everywhere(own, opening, protected)
             # Where no items are named, what is not covered is told of too: as withheld.
             public = self._public(own) if own.items_named else None
@@ -77,7 +77,7 @@ def _is_public(passage: Passage, code: str) -> bool:
 
 def _require_everywhere(passage: Passage, opening: Opening, items: Sequence[str]) -> None:
     if items and not (
-        ALL_REGIONS in opening.regions
+        ALL_REGIONS in opening.what.regions
         and all(ALL_REGIONS in passage.allow.regions_by_item[item] for item in items)
     ):
         raise NotEverywhere

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
-from consent.model import Consent
+from consent.relied import Relied
 from creditgate.transparency.answers import request_digest
 from creditgate.v1.credit_record_service_pb2 import (
     BatchGetSubjectRecordsRequest,
@@ -67,19 +67,19 @@ class Part(NamedTuple):
 
 def relied_on(
     use: Use, passage: Passage, opening: Opening, lines: Iterable[LineCount]
-) -> Consent | None:
+) -> Relied | None:
     """Return the consent that an answer with records of ``lines`` rests on, if on any.
 
     One about a subject rests on it where items that need consent are in play, found or not:
     that there are none is an answer too. A record asked for by its name rests on it unless
     it is public, and so does its absence: a refusal must not tell what exists (G11).
     """
-    if not opening.masks:
+    if not opening.what.masks:
         return None
     if use.answer_may_be_empty:
-        return opening.consent
+        return opening.relied
     served = {line.line_no for line in lines}
-    return None if served and served.isdisjoint(passage.consent_lines) else opening.consent
+    return None if served and served.isdisjoint(passage.consent_lines) else opening.relied
 
 
 def licences_of(passage: Passage, opening: Opening | None) -> Licences | None:
@@ -92,7 +92,7 @@ def licences_of(passage: Passage, opening: Opening | None) -> Licences | None:
         return None
     opened = resting.needed.keys() - passage.consent_items
     if opening is not None:
-        opened |= set(opening.items)
+        opened |= set(opening.what.items)
     return Licences(
         resting.quotas,
         resting.of_line,
@@ -105,7 +105,7 @@ def looked_for(use: Use, opening: Opening | None) -> tuple[str, ...]:
 
     A record asked for by its name tells its item itself.
     """
-    return opening.items if opening and use.answer_may_be_empty else ()
+    return opening.what.items if opening and use.answer_may_be_empty else ()
 
 
 def delivery_use(

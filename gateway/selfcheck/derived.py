@@ -9,14 +9,16 @@ from typing import Any, Final
 from sqlalchemy import Column, Connection, Table, case, func, literal_column, select, tuple_
 
 from consent.model import NAME_PREFIX, ONCE, Consent
+from consent.queries import ConsentQueries
+from consent.relied import is_limited
 from consent.states import OPEN
 from consent.tables import CONSENT, CONSENT_USE, FOLLOWED, SUBJECT_USE, SUBJECT_USES
 from gateway.consents.subject_uses import Givers, next_answers, uses_of
 from gateway.disclose.subjects import Subjects
 from gateway.meter.licences import shares_of
 from gateway.meter.model import ANSWER, REVERSAL, SECONDS_A_DAY
-from gateway.meter.rules import is_limited
 from gateway.meter.tables import LICENCE_USE, QUOTA, USAGE, USAGE_HEADS
+from gateway.selfcheck.opened import check_opened
 from gateway.storage.engines import Engines, snapshot
 from gateway.storage.paging import pages
 from gateway.transparency.faults import EnoughFaults, Fault, Faults
@@ -39,6 +41,7 @@ def check_derived(engines: Engines) -> list[Fault]:
         _compare(USAGE_HEADS, _heads(records), _kept(records, USAGE_HEADS), faults)
         _compare(CONSENT_USE, _consent_use(records), _kept(records, CONSENT_USE), faults)
         _check_index(records, faults)
+        check_opened(records, ConsentQueries(engines.records), faults)
     return faults.found
 
 

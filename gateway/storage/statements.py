@@ -29,21 +29,23 @@ def add_rows(connection: Connection, table: Table, rows: Sequence[Sequence[objec
     Many go with each statement: the drivers let go of the interpreter with every one, and
     have to get it back from whoever has it then.
     """
-    _write(connection, _adding, table, rows)
+    write_rows(connection, adding, table, rows)
 
 
 def put_rows(connection: Connection, table: Table, rows: Sequence[Sequence[object]]) -> None:
     """Insert rows as `add_rows` does, each instead of the one there is of its key; ``rows`` are of
     one key once."""
-    _write(connection, _putting, table, rows)
+    write_rows(connection, _putting, table, rows)
 
 
-def _write(
+def write_rows(
     connection: Connection,
     writing: Callable[[Table, int, bool], str],
     table: Table,
     rows: Sequence[Sequence[object]],
 ) -> None:
+    """Write rows as `add_rows` does, by the statement that ``writing`` gives for a table, a number of
+    rows, and whether it is for SQLite: `adding`, and what becomes of a row that is there."""
     sqlite = connection.dialect.name == "sqlite"
     for start in range(0, len(rows), _ROWS_A_STATEMENT):
         some = rows[start : start + _ROWS_A_STATEMENT]
@@ -52,7 +54,8 @@ def _write(
 
 
 @cache
-def _adding(table: Table, rows: int, sqlite: bool) -> str:
+def adding(table: Table, rows: int, sqlite: bool) -> str:
+    """Return the statement that inserts so many rows."""
     columns = ",".join(column.name for column in table.c)
     row = f"({','.join(['?' if sqlite else '%s'] * len(table.c))})"
     # SQLite keeps a journal for each statement that may fail half-way, which costs as much as
@@ -66,4 +69,4 @@ def _putting(table: Table, rows: int, sqlite: bool) -> str:
     key = ",".join(column.name for column in table.primary_key)
     others = [column.name for column in table.c if not column.primary_key]
     instead = ",".join(f"{name}=excluded.{name}" for name in others)
-    return f"{_adding(table, rows, sqlite)} ON CONFLICT ({key}) DO UPDATE SET {instead}"
+    return f"{adding(table, rows, sqlite)} ON CONFLICT ({key}) DO UPDATE SET {instead}"

@@ -197,14 +197,14 @@ def test_an_unknown_consent_and_another_operators_are_refused_alike() -> None:
 def test_a_consent_that_was_used_up_opens_what_it_did_until_its_time_is_over() -> None:
     """For retries, which only the ledger knows; see `gateway.meter.rules`."""
     consent = consented(state=EXHAUSTED, access_mode=ONCE)
-    assert opening(consent).consent is consent
+    assert opening(consent).relied.consent is consent
     assert refused(consent, now=600) == ("CONSENT_EXHAUSTED", "")
     assert refused(consent, "tax") == ("CONSENT_EXCEEDED", "items")
 
 
 def test_content_is_cut_to_the_fields_consented_to() -> None:
     cut = ConsentItem(item="rating", fields=frozenset({"note"}))
-    assert opening(consented(cut, "tax")).masks == {"rating": ("note",), "tax": ()}
+    assert opening(consented(cut, "tax")).what.masks == {"rating": ("note",), "tax": ()}
 
 
 def test_what_an_item_declares_later_is_not_part_of_the_consent() -> None:
@@ -218,18 +218,18 @@ def test_what_an_item_declares_later_is_not_part_of_the_consent() -> None:
         view = after(VIEW, changed)
         passage = Gate().passage(view, LINES, ASK, NOW)
         made = Openings().opening(consent, passage, (FIRST,), CREDIT, NOW)
-        assert made.masks == {"rating": ("grade", "note")}
+        assert made.what.masks == {"rating": ("grade", "note")}
 
 
 def test_a_grade_is_the_result_alone_and_nothing_of_an_item_without_one() -> None:
     consent = consented("rating", "tax", answer_form=GRADE)
-    assert opening(consent).masks == {"rating": ("grade",)}
+    assert opening(consent).what.masks == {"rating": ("grade",)}
     assert refused(consent, "tax") == ("CONSENT_EXCEEDED", "items")
 
 
 def test_what_became_public_needs_no_consent_any_more() -> None:
     """And is neither cut nor counted."""
-    assert opening(consented("penalty")).masks == {}
+    assert opening(consented("penalty")).what.masks == {}
     assert {code for _, code, _ in taken(passage_for(), opening(consented("penalty")))} == {
         "penalty"
     }
@@ -250,7 +250,7 @@ def test_items_of_others_are_not_asked_for_by_name_under_one_subjects_consent() 
 def test_an_item_of_which_no_fields_are_named_is_not_opened() -> None:
     agreed = terms(["rating"], purposes=frozenset({CREDIT}), valid_from=400, valid_until=600)
     consent = requested(FIRST, agreed).model_copy(update={"state": GRANTED})
-    assert opening(consent).masks == {}
+    assert opening(consent).what.masks == {}
     assert refused(consent, "rating") == ("CONSENT_EXCEEDED", "items")
 
 

@@ -11,6 +11,8 @@ from typing import Any
 from sqlalchemy import Engine, event, select
 from sqlalchemy.dialects import postgresql, sqlite
 
+from consent.model import Consent
+from consent.relied import Relied
 from creditgate.uscc import check_character
 from creditgate.v1.disclosed_record_pb2 import DisclosureEventKind
 from creditgate.v1.refusal_pb2 import RefusalReason
@@ -54,6 +56,8 @@ def claim(request_id: str = "r-1", entries: Sequence[int] = (), **changes: Any) 
     if "relies_on" in changes:
         # As where all that is served needs a consent.
         made = made._replace(opened_entries=len(entries))
+        consent: Consent | None = changes["relies_on"]
+        changes["relies_on"] = None if consent is None else Relied.of(consent)
     return made._replace(**changes)
 
 

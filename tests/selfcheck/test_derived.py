@@ -11,7 +11,7 @@ from gateway.meter.decisions import DecisionIds
 from gateway.meter.deliveries import Deliveries
 from gateway.meter.delivery import START, Delivering, DeliveryKey
 from gateway.meter.settler import DeliverySettler
-from gateway.meter.tables import LICENCE_USE, QUOTA, USAGE_HEADS
+from gateway.meter.tables import LICENCE_USE, QUOTA, USAGE, USAGE_HEADS
 from gateway.selfcheck.derived import check_derived
 from gateway.storage.engines import Engines
 from tests.clock import NOW, StandingClock
@@ -19,7 +19,8 @@ from tests.conformance.disclosing import Disclosing
 from tests.consent.store import ConsentStore
 from tests.consent.world import EVALUATION, terms
 from tests.meter.test_licences import Sharing
-from tests.transparency.tampering import mutate, removed, rows_of
+from tests.people import COMPANY
+from tests.transparency.tampering import mutate, removed, rows_of, tampered
 
 COUNTED = (QUOTA, LICENCE_USE, USAGE_HEADS, CONSENT_USE, SUBJECT_USE)
 
@@ -28,7 +29,8 @@ def history(engines: Engines) -> None:
     """Serve records, some under a consent for one use, and index all uses."""
     disclosing, consents = Disclosing(engines), ConsentStore(engines.records)
     one, two = disclosing.publish("record-1"), disclosing.publish("record-2")
-    under = disclosing.publish("protected", item=EVALUATION, content=b'{"grade":"A","score":1}')
+    content = b'{"grade":"A","score":1}'
+    under = disclosing.publish("protected", subject=COMPANY, item=EVALUATION, content=content)
     disclosing.serve("alpha", one, two)
     disclosing.serve("beta", two)
     item = ConsentItem(item=EVALUATION, fields=frozenset({"grade"}))
@@ -52,6 +54,21 @@ def test_counts_are_those_of_the_ledger_and_others_are_found(engines: Engines) -
                     table.name
                 }
     assert not check_derived(engines)
+
+
+def test_other_numbers_of_records_that_consents_opened_are_found(engines: Engines) -> None:
+    history(engines)
+    rows = rows_of(engines.records, USAGE)
+    assert [row.opened_entries for row in rows] == [0, 0, 1]
+    column = USAGE.c.opened_entries
+    for row in rows:
+        # As of an answer older than the number is kept: then all its records count as opened.
+        with tampered(engines.records, USAGE, row, column, None):
+            assert not check_derived(engines)
+        for other in {0, 1, 2} - {row.opened_entries}:
+            with tampered(engines.records, USAGE, row, column, other):
+                places = [fault.place for fault in check_derived(engines)]
+                assert f"usage_answers, {row.operator_id} {row.request_id} {row.chunk}" in places
 
 
 def test_what_licences_bear_together_and_get_back_is_counted_anew(engines: Engines) -> None:

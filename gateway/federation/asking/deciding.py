@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from consent.model import GRADE, NAME_PREFIX, Consent
+from consent.relied import Relied
 from consent.rules import Gap
 from creditgate.refusal import Refused
 from creditgate.v1.credit_record_service_pb2 import Receipt
@@ -192,7 +193,7 @@ class Deciding:
             self._standing(decided.passage.view, use.revocable),
         )
         return claim._replace(
-            relies_on=consent,
+            relies_on=None if consent is None else Relied.of(consent),
             asked_items=() if consent is None else _looked_for(decided.passage, consent),
             asked_subjects=asked,
         )

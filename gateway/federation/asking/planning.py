@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from consent.relied import is_limited
 from consent.states import EXHAUSTED
 from creditgate.refusal import Refused
 from creditgate.v1.federated_record_service_pb2 import QueryRegionsRequest
@@ -22,7 +23,6 @@ from gateway.federation.asking.directories import Directories
 from gateway.federation.asking.routing import ASKED, Kept, Known, Plan, Question, planned
 from gateway.federation.asking.sent import SentPlans
 from gateway.federation.trust.book import RegionBook
-from gateway.meter.rules import is_limited
 from operators.item_mappings import Translation
 
 FirstCharged = Callable[[str, Collection[str]], Collection[str]]

@@ -15,6 +15,7 @@ from hashlib import sha256
 from typing import Final, NamedTuple
 
 from consent.model import NAME_PREFIX, Consent
+from consent.relied import Relied
 from consent.rules import ConsentAsk, Gap, cover
 from creditgate.recognition import OUTCOMES, RecognitionPart
 from creditgate.refusal import Refused
@@ -182,7 +183,7 @@ class ConsentedUses:
             good_until=min(now + _GOOD_SECONDS, under.until),
             may_be_empty=True,
             stands=lambda: holds(view, caller.revocable) and not task.cancelling(),
-            relies_on=consent,
+            relies_on=Relied.of(consent),
             asked_items=under.items,
             asked_subjects=1,
         )
