@@ -4,13 +4,12 @@ Nothing is disclosed meanwhile, so a proof made once is kept for whoever asks ag
 company is asked about many times.
 """
 
-from dataclasses import replace
 from typing import Final
 
 from benchmarks.parts.stage import Stage
 from benchmarks.parts.unary import CLIENT
 from benchmarks.results import Measure
-from benchmarks.rounds import Turn, figure, ratio, take_turns
+from benchmarks.rounds import Pace, Turn, figure, ratio, take_turns
 from benchmarks.shape import Shape
 from creditgate.v1.disclosure_proof_pb2 import ProofKind
 
@@ -19,12 +18,17 @@ _SHAPE: Final = Shape(subjects=2_000, records_each=3)
 
 def measure(stage: Stage) -> list[Measure]:
     """Return what a proof adds to a call: time of the server, and bytes."""
-    # An installation of its own for what is not proved: each does its own work after the answer.
-    beside = replace(stage, folder=stage.folder / "unproved")
-    with stage.gateway(_SHAPE) as proving, beside.gateway(_SHAPE) as plain:
-        asking = proving.job.model_copy(update={"proof": ProofKind.PROOF_KIND_COMPLETE})
-        with plain.loaded(CLIENT) as without, proving.loaded(CLIENT, asking) as proved:
-            without_one, with_one = take_turns((without, proved), stage.pace)
+
+    def turns(pace: Pace) -> list[list[Turn]]:
+        with (
+            stage.apart("proved").gateway(_SHAPE) as proving,
+            stage.apart("unproved").gateway(_SHAPE) as plain,
+        ):
+            asking = proving.job.model_copy(update={"proof": ProofKind.PROOF_KIND_COMPLETE})
+            with plain.loaded(CLIENT) as without, proving.loaded(CLIENT, asking) as proved:
+                return take_turns((without, proved), pace)
+
+    without_one, with_one = stage.started_anew(turns)
     return [
         Measure(
             "complete.server_cpu_over_no_proof",

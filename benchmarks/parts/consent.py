@@ -1,12 +1,11 @@
 """GetSubjectRecords under a consent, against the same call for an item that is public."""
 
-from dataclasses import replace
 from typing import Final
 
 from benchmarks.parts.stage import Stage
 from benchmarks.parts.unary import CLIENT
 from benchmarks.results import Measure
-from benchmarks.rounds import Turn, figure, ratio, take_turns
+from benchmarks.rounds import Pace, Turn, figure, ratio, take_turns
 from benchmarks.shape import CONSENT_ITEM, ITEM, Shape
 
 # Each company has as many records of either item, all alike, and a consent of its own.
@@ -15,16 +14,21 @@ _CONSENTED: Final = Shape(subjects=1_000, records_each=3, consented=True)
 
 def measure(stage: Stage) -> list[Measure]:
     """Return what it adds to a call that it rests on a consent, judged and counted."""
-    # An installation of its own for what is public: each does its own work after the answer.
-    beside = replace(stage, folder=stage.folder / "public")
-    with stage.gateway(_CONSENTED) as asked, beside.gateway(_CONSENTED) as open_to_all:
-        public = open_to_all.job.model_copy(update={"items": (ITEM,)})
-        consented = asked.job.model_copy(update={"items": (CONSENT_ITEM,), "consented": True})
+
+    def turns(pace: Pace) -> list[list[Turn]]:
         with (
-            open_to_all.loaded(CLIENT, public) as without,
-            asked.loaded(CLIENT, consented) as under,
+            stage.apart("consented").gateway(_CONSENTED) as asked,
+            stage.apart("public").gateway(_CONSENTED) as open_to_all,
         ):
-            without_one, under_one = take_turns((without, under), stage.pace)
+            public = open_to_all.job.model_copy(update={"items": (ITEM,)})
+            consented = asked.job.model_copy(update={"items": (CONSENT_ITEM,), "consented": True})
+            with (
+                open_to_all.loaded(CLIENT, public) as without,
+                asked.loaded(CLIENT, consented) as under,
+            ):
+                return take_turns((without, under), pace)
+
+    without_one, under_one = stage.started_anew(turns)
     return [
         Measure(
             "consent.server_cpu_over_public_item",

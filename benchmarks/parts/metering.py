@@ -1,32 +1,36 @@
 """GetSubjectRecords metered, each answer with its receipt, against the same call unmetered."""
 
-from dataclasses import replace
 from typing import Final
 
 from benchmarks.parts.stage import USUAL, Stage
 from benchmarks.parts.unary import CLIENT
 from benchmarks.results import Measure
-from benchmarks.rounds import Turn, figure, ratio, take_turns
+from benchmarks.rounds import Pace, Turn, figure, ratio, take_turns
 
 _UNMETERED: Final = "benchmarks.servers.unmetered_gateway"
 
 
 def measure(stage: Stage) -> list[Measure]:
     """Return what metering and receipts add to a call."""
-    # An installation of its own: it must not do the other's work after the answer.
-    beside = replace(stage, folder=stage.folder / "unmetered")
-    with (
-        stage.gateway(USUAL) as gateway,
-        beside.gateway(USUAL, _UNMETERED) as granting,
-        gateway.loaded(CLIENT) as metered,
-        granting.loaded(CLIENT) as unmetered,
-    ):
-        ours, without = take_turns((metered, unmetered), stage.pace)
+
+    def turns(pace: Pace) -> list[list[Turn]]:
+        with (
+            stage.apart("metered").gateway(USUAL) as gateway,
+            stage.apart("unmetered").gateway(USUAL, _UNMETERED) as granting,
+            gateway.loaded(CLIENT) as metered,
+            granting.loaded(CLIENT) as unmetered,
+        ):
+            return take_turns((metered, unmetered), pace)
+
+    ours, without = stage.started_anew(turns)
     return [
         Measure(
             "metering.server_cpu_over_unmetered",
             ratio(ours, without, Turn.cpu_per_call),
             at_most=1.10,
+        ),
+        Measure(
+            "metering.serving_cpu_over_unmetered", ratio(ours, without, Turn.serving_cpu_per_call)
         ),
         Measure("metering.throughput_of_unmetered", ratio(ours, without, Turn.calls_per_second)),
         Measure("metering.server_cpu_per_call", figure(ours, Turn.cpu_per_call), "µs"),

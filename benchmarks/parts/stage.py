@@ -1,16 +1,17 @@
 """What every part needs: where to work, how long to measure, a gateway with its client."""
 
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Final
 
 from benchmarks.clients.protocol import Job
 from benchmarks.installations import CLIENT_ID, installed
 from benchmarks.processes import Failed, Server, generating, serving
-from benchmarks.rounds import Pace, Side
+from benchmarks.rounds import Pace, Side, Turn
 from benchmarks.shape import Shape
 from gateway.disclose.store import DisclosureStore
 from gateway.installation.home import Home
@@ -27,6 +28,8 @@ GATEWAY: Final = "benchmarks.servers.gateway"
 
 # Content alone; less is not the answer asked for.
 _LEAST_RECORD_BYTES: Final = 400
+# Where a process's memory comes to lie makes it faster or slower by a twentieth till its end.
+_STARTS: Final = 4
 # A million events, on a slow host that does other things too.
 _LOGGED_SECONDS: Final = 1_200
 
@@ -37,6 +40,19 @@ class Stage:
 
     folder: Path
     pace: Pace
+
+    def apart(self, name: str) -> "Stage":
+        """Return a stage with installations of its own, which no other part fills: of two that are
+        compared one must not do the other's work after the answer, nor be the larger."""
+        return replace(self, folder=self.folder / name)
+
+    def started_anew(self, turns_of: Callable[[Pace], list[list[Turn]]]) -> list[list[Turn]]:
+        """Return each side's turns of several starts of the servers: ``turns_of`` starts them and gives
+        the turns of one, at the pace it is given."""
+        starts = min(_STARTS, self.pace.turns)
+        pace = replace(self.pace, turns=-(-self.pace.turns // starts))
+        by_start = [turns_of(pace) for _ in range(starts)]
+        return [list(chain.from_iterable(side)) for side in zip(*by_start, strict=True)]
 
     @contextmanager
     def gateway(

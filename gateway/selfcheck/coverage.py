@@ -38,8 +38,7 @@ MADE_ANEW: Final = frozenset(
         "audit_gaps",
         "audit_lost",
         "audit_facts",
-        # Against other regions' receipts, and the ledger.
-        "region_answers",
+        # Against other regions' receipts, which are logged, and the ledger.
         "region_uses",
         # Counted anew from the ledger.
         "quota_use",
@@ -191,10 +190,6 @@ NO_FACT_COLUMNS: Final[Mapping[str, str]] = MappingProxyType(
         ),
         **dict.fromkeys(
             (
-                "region_answers.mapping_version",
-                "region_answers.subject_count",
-                "region_answers.recorded_at",
-                "region_answers.checkpoint",
                 "region_uses.record_id",
                 "region_uses.revision",
                 "region_uses.subject",
@@ -217,7 +212,6 @@ NO_FACT_ROWS: Final[Mapping[str, str]] = MappingProxyType(
     {
         "map_openness": "of an item without records, of which nothing in the map tells whether it"
         " is protected",
-        "region_answers": "of an answer without records, for which nothing is charged",
         "region_asks": "of a call of another region that nothing was served to",
         "log_checkpoints": "of the logs of decisions and of use one that is not the newest can be"
         " taken away: entries, hashes and the newest checkpoint are all there, and who holds"

@@ -14,6 +14,7 @@ from sqlalchemy import Column, MetaData, Table, delete, insert, inspect, select,
 
 from consent.queries import ConsentQueries
 from consent.tables import WRITES
+from consent.writes import row_key
 from gateway.disclose.tables import LINES
 from gateway.reports.store import SqlReports
 from gateway.storage.engines import Engines
@@ -21,6 +22,7 @@ from gateway.storage.migrate import Schema, alembic_config, upgrade, upgrade_all
 from gateway.storage.writes import WRITES as EVIDENCE_WRITES
 from gateway.transparency.map_openness import keep_openness
 from tests.reports.kept import kept, report_id
+from tests.storage.migrating import upgraded
 from tests.storage.schemas import TABLES, catalogue, engine_of, tables_in
 from tests.stores import PostgresStores, SqliteStores, engines_of
 
@@ -239,6 +241,30 @@ def test_what_operators_attested_and_were_asked_for_is_logged_anew_where_it_says
                 select(EVIDENCE_WRITES.c.written, EVIDENCE_WRITES.c.row_key)
             ).all()
     assert {(name, f'["{name}-1"]') for name in keys} <= {(row[0], row[1]) for row in written}
+
+
+def test_what_other_regions_answered_before_it_was_logged_is_logged(
+    stores: SqliteStores | PostgresStores,
+) -> None:
+    with stores.database(migrated=False) as store, engines_of(*store) as engines:
+        upgraded(engines.records, "records", "0031")
+        with engines.records.connect() as connection:
+            table = Table("region_answers", MetaData(), autoload_with=connection)
+        values = {each.name: _some(each) for each in table.columns}
+        # More than two pages.
+        keys = [
+            ("alpha", f"r-{number}", "https://two.example", 5 * number) for number in range(1_003)
+        ]
+        names = ("operator_id", "request_id", "region", "first_subject")
+        rows = [values | dict(zip(names, key, strict=True)) for key in keys]
+        with engines.records.begin() as connection:
+            connection.execute(insert(table), rows)
+        upgrade_all(engines)
+        with engines.records.connect() as connection:
+            told = connection.execute(
+                select(WRITES.c.row_key).where(WRITES.c.written == "region_answers")
+            ).scalars()
+            assert sorted(told) == sorted(row_key(key) for key in keys)
 
 
 def _some(column: Column[Any]) -> object:

@@ -88,6 +88,7 @@ def test_a_statement_that_takes_every_row_is_told(statement: str) -> None:
         "ALTER TABLE usage_answers ADD CONSTRAINT c CHECK (fee > 0) NOT VALID",
         "ALTER TABLE usage_answers VALIDATE CONSTRAINT c",
         "ALTER TABLE usage_answers DROP COLUMN fee",
+        "SELECT sequence FROM usage_answers ORDER BY sequence LIMIT 100",
         "UPDATE logs SET size = 1",
     ],
 )

@@ -16,6 +16,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from consent.model import Consent
 from consent.served import owe_served, require_unchanged
+from consent.writes import wrote
 from creditgate.transparency.facts import NO_END
 from creditgate.transparency.merkle import ProofInvalid
 from creditgate.v1.disclosed_record_pb2 import DisclosedRecord
@@ -177,6 +178,7 @@ class RegionUses:
         if kept is None:
             _keep_again(connection, answer, uses)
             return False
+        wrote(connection, REGION_ANSWERS, *_key_of(answer))
         shared = {
             "operator_id": answer.operator_id,
             "request_id": answer.request_id,
@@ -249,6 +251,11 @@ def _keep_again(connection: Connection, answer: RegionAnswer, uses: Sequence[Reg
                 checkpoint=answer.checkpoint,
             )
         )
+        wrote(connection, REGION_ANSWERS, *_key_of(answer))
+
+
+def _key_of(answer: RegionAnswer) -> tuple[object, ...]:
+    return answer.operator_id, answer.request_id, answer.region, answer.first_subject
 
 
 def _as_given(answer: RegionAnswer, uses: Sequence[RegionUse]) -> GivenChunk:
