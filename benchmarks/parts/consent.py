@@ -31,13 +31,13 @@ def measure(stage: Stage) -> list[Measure]:
     without_one, under_one = stage.started_anew(turns)
     return [
         Measure(
-            "consent.server_cpu_over_public_item",
-            ratio(under_one, without_one, Turn.cpu_per_call),
+            "consent.serving_cpu_over_public_item",
+            ratio(under_one, without_one, Turn.serving_cpu_per_call),
             at_most=1.05,
         ),
         Measure(
-            "consent.serving_cpu_over_public_item",
-            ratio(under_one, without_one, Turn.serving_cpu_per_call),
+            "consent.server_cpu_over_public_item",
+            ratio(under_one, without_one, Turn.cpu_per_call),
         ),
         Measure(
             "consent.throughput_of_public_item",

@@ -135,6 +135,11 @@ class UsageClaim(NamedTuple):
         return "" if self.relies_on is None else self.relies_on.name
 
     @property
+    def under(self) -> tuple[str, str]:
+        """Under which consent it is given, and what that opens to it, as the ledger has them."""
+        return self.consent, " ".join(self.asked_items)
+
+    @property
     def answer_key(self) -> AnswerKey:
         """What its answer is known by."""
         return AnswerKey(self.operator_id, self.request_id, self.chunk)
@@ -247,6 +252,13 @@ class EarlierAnswer(NamedTuple):
     decision_id: str
     served_at: int
     entries: bytes
+    consent: str = ""
+    asked_items: str = ""
+
+    @property
+    def under(self) -> tuple[str, str]:
+        """Under which consent it was given, and what that opened to it."""
+        return self.consent, self.asked_items
 
 
 class Left(NamedTuple):

@@ -8,8 +8,9 @@ The first rule that applies decides:
 1. Stale: the claim is past ``good_until``, a revision it would serve has ended, or the
    consent it relies on has changed since it was decided by;
 2. REQUEST_ID_REUSED: the id was used with another payload, or too long ago;
-3. Replayed, or REQUEST_SUPERSEDED where more would be served than was paid for. A retry that is
-   refused has the receipt of what was charged all the same;
+3. Replayed, or REQUEST_SUPERSEDED where more would be served than was paid for, or records under
+   a consent that were not, or were and would not. A retry that is refused has the receipt of what
+   was charged all the same;
 4. CONSENT_EXHAUSTED: the consent relied on was used as often as it allows. A consent that
    is EXHAUSTED opens retries of what used it up, as far as 3 goes, until the removal of
    copies made under it was acknowledged, and nothing else;
@@ -282,5 +283,9 @@ def _judge_retry(
         is_over = relied is not None and age >= relied.consent.terms.data_life_seconds
         return _LIFE_OVER if is_over else _TOO_LATE
     if not set(unpack_entries(earlier.entries)).issuperset(unpack_entries(claim.entries)):
+        return _SUPERSEDED
+    if claim.entries and claim.under != earlier.under:
+        # An item has become public, or is so no more: what was given under the consent would be given
+        # otherwise, and the ledger tells of one way alone.
         return _SUPERSEDED
     return Replayed(earlier.decision_id, served_at=earlier.served_at)

@@ -11,6 +11,7 @@ from collections.abc import (
 from dataclasses import dataclass
 from typing import Final
 
+from creditgate.refusal import Refused
 from creditgate.v1.refusal_pb2 import RefusalReason
 from gateway.authenticate.token import require_standing
 from gateway.authorise.bounds import (
@@ -23,7 +24,6 @@ from gateway.authorise.consents import ConsentLookup
 from gateway.authorise.gate import Gate, Passage
 from gateway.authorise.opening import (
     Opening,
-    Openings,
     opened,
     require_alone,
     require_no_consent,
@@ -55,11 +55,12 @@ from gateway.respond.answer import (
     subjects_of,
 )
 from gateway.respond.claims import Claims
+from gateway.respond.consented import ConsentedUse
 from gateway.respond.left import tell_left
 from gateway.respond.proofs import AnswerProofs, ProofLate
 from gateway.respond.rates import KnownOver, debits_of, too_fast
 from gateway.respond.receipted import Served
-from gateway.respond.refusals import changing, not_charged, require_size
+from gateway.respond.refusals import changing, fits, not_charged, too_large
 from gateway.respond.use import Part, Use, licences_of
 from gateway.telemetry.traces import step
 from gateway.transparency.map_sets import SubjectAsk
@@ -106,8 +107,7 @@ class AnswerPath:
     ) -> None:
         self._feed = feed
         self._gate = gate
-        self._consents = consents
-        self._openings = Openings()
+        self._consented = ConsentedUse(consents)
         self._lookup = lookup
         self._committer = committer
         self._claims = Claims(decisions, limits.replay_seconds)
@@ -127,8 +127,7 @@ class AnswerPath:
             return ""
         ground = self._ground(use)
         passage = await self._agreed(use, ground, tuple(subjects[:1]))
-        consent = await self._consents.of(use.consent, ground.now)
-        opening = self._openings.opening(consent, passage, subjects, use.purpose, ground.now)
+        opening = await self._consented.opening(use, passage, tuple(subjects), ground.now)
         require_alone(passage, subjects)
         return opening.subject
 
@@ -141,6 +140,7 @@ class AnswerPath:
         since, it is decided anew, for a later one.
         """
         patience = self._proofs.patience() if use.proof else 0.0
+        read_anew = False
         for _ in range(_ATTEMPTS):
             ground = self._ground(use)
             passage, bounds = self._passage(use, ground, part.subjects)
@@ -151,10 +151,9 @@ class AnswerPath:
                 await self._require_charged(use, passage, part.chunk, over, limits)
             whole, opening = passage, None
             if part.relies:
-                asked = passage, part.subjects, ground.now
-                opening = self._openings.remembered(use.consent, *asked) or (
-                    await self._opening(use, *asked)
-                )
+                opening = self._consented.remembered(
+                    use, passage, part.subjects, ground.now
+                ) or await self._consented.opening(use, passage, part.subjects, ground.now)
             else:
                 require_no_consent(passage)
             if use.answer_may_be_empty:
@@ -167,9 +166,7 @@ class AnswerPath:
             step("authorised")
             found = everything = await read()
             step("disclosed")
-            if bounds is not None:
-                passage, within = bounds.applied(found.revisions)
-                found = found._replace(revisions=within)
+            passage, found = _within(bounds, passage, found)
             try:
                 selection = select_served(
                     opened(passage, found.revisions, opening, part.subjects),
@@ -187,7 +184,7 @@ class AnswerPath:
                     )
                 except ProofLate:
                     continue
-            require_size(selection, self._limits.record_bytes, in_parts=use.in_parts)
+            fitting = fits(selection, self._limits.record_bytes, in_parts=use.in_parts)
             claim = self._claims.claim(
                 use,
                 part,
@@ -198,10 +195,22 @@ class AnswerPath:
                 ground.now,
                 self._standing_by(passage.view, use),
             )
+            if opening is not None and not read_anew and not (fitting and claim.relies_on):
+                # The ledger is not to judge it by the consent: no word of one that is remembered alone.
+                read_anew = True
+                self._consented.forget(use)
+                continue
+            if not fitting:
+                raise too_large(opening)
             if limits or whole.resting is not None:
-                about = part.subjects or subjects_of(found.revisions, selection)
                 claim = claim._replace(
-                    debits=debits_of(limits, use, passage, about, selection.lines),
+                    debits=debits_of(
+                        limits,
+                        use,
+                        passage,
+                        part.subjects or subjects_of(found.revisions, selection),
+                        selection.lines,
+                    ),
                     rests_on=licences_of(whole, opening),
                 )
             outcome = await self._committer.charge(claim)
@@ -209,13 +218,9 @@ class AnswerPath:
             if (served := self._served(outcome, claim, selection, limits)) is not None:
                 return selection, served
             if isinstance(outcome, NotCharged):
-                if outcome.reason == RefusalReason.REFUSAL_REASON_RECORD_NOT_DISCLOSED:
-                    # Of what is stopped or is not there, alike (G11).
-                    require_none_stopped(whole, opening)
-                raise not_charged(outcome)
+                raise _refusal(outcome, whole, opening)
             if opening is not None:
-                self._consents.forget(opening.relied.version.consent_id)
-                self._openings.forget(use.consent)
+                self._consented.forget(use)
         raise changing()
 
     async def operator_of(self, use: Use, subjects: tuple[str, ...]) -> str:
@@ -252,13 +257,6 @@ class AnswerPath:
         if use.footing is not None:
             use.footing.require()
         return Ground(view, self._lines, now)
-
-    async def _opening(
-        self, use: Use, passage: Passage, subjects: tuple[str, ...] | None, now: int
-    ) -> Opening:
-        """Return what the consent named opens; raises as `Openings.opening`."""
-        consent = await self._consents.of(use.consent, now)
-        return self._openings.opening(consent, passage, subjects, use.purpose, now)
 
     async def _agreed(self, use: Use, ground: Ground, subjects: tuple[str, ...]) -> Passage:
         """Return the passage of an operator that agrees with its use, or retries a request."""
@@ -322,3 +320,19 @@ class AnswerPath:
             stands = footing.stands
             return lambda: holds(view, revocable) and stands() and not task.cancelling()
         return lambda: holds(view, revocable) and not task.cancelling()
+
+
+def _within(bounds: Bounds | None, passage: Passage, found: Found) -> tuple[Passage, Found]:
+    """Return the passage of what was found within bounds, and that."""
+    if bounds is None:
+        return passage, found
+    passage, within = bounds.applied(found.revisions)
+    return passage, found._replace(revisions=within)
+
+
+def _refusal(outcome: NotCharged, passage: Passage, opening: Opening | None) -> Refused:
+    """Return the refusal of what the ledger did not charge; raises as `require_none_stopped`."""
+    if outcome.reason == RefusalReason.REFUSAL_REASON_RECORD_NOT_DISCLOSED:
+        # Of what is stopped or is not there, alike (G11).
+        require_none_stopped(passage, opening)
+    return not_charged(outcome)

@@ -5,6 +5,7 @@ from typing import Final
 
 from creditgate.refusal import Refused
 from creditgate.v1.refusal_pb2 import RefusalReason
+from gateway.authorise.opening import Opening
 from gateway.meter.leaf import MOST_DETAIL_BYTES
 from gateway.meter.model import NotCharged
 from gateway.respond.answer import Selection
@@ -19,21 +20,31 @@ _RECORD_BYTES: Final = 8
 _LINE_BYTES: Final = 768
 
 
-def require_size(selection: Selection, most: int, *, in_parts: bool) -> None:
-    """Raise Refused ANSWER_TOO_LARGE for more than ``most`` bytes of records, proof and receipt of
-    use; of an answer in parts, for proof and receipt that long, which cannot be parted."""
+def fits(selection: Selection, most: int, *, in_parts: bool) -> bool:
+    """Tell whether ``most`` bytes hold records, proof and receipt of use; of an answer in parts, proof
+    and receipt, which cannot be parted."""
     size = len(selection.proof)
     told = _RECORD_BYTES * len(selection.sequences) + _LINE_BYTES * len(selection.lines)
     if told > MOST_DETAIL_BYTES:
         size += told
     if not in_parts:
         size += sum(map(len, selection.frames))
-    if size > most:
-        raise Refused(
-            RefusalReason.REFUSAL_REASON_ANSWER_TOO_LARGE,
-            "The answer would pass the size of one message; name fewer items, or fewer subjects"
-            " where a proof is asked for, or ask by BatchGetSubjectRecords.",
-        )
+    return size <= most
+
+
+def too_large(opening: Opening | None) -> Refused:
+    """Return the refusal of an answer that does not fit.
+
+    Of a consent that is used up no size is told: it opens retries alone, and there are none of what
+    never fitted.
+    """
+    if opening is not None and opening.relied.exhausted:
+        return not_charged(NotCharged(RefusalReason.REFUSAL_REASON_CONSENT_EXHAUSTED))
+    return Refused(
+        RefusalReason.REFUSAL_REASON_ANSWER_TOO_LARGE,
+        "The answer would pass the size of one message; name fewer items, or fewer subjects"
+        " where a proof is asked for, or ask by BatchGetSubjectRecords.",
+    )
 
 
 def not_charged(outcome: NotCharged) -> Refused:

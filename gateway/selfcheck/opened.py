@@ -29,9 +29,13 @@ _Answer = Row[*tuple[Any, ...]]
 def check_opened(records: Connection, consents: ConsentQueries, faults: Faults) -> None:
     """Add the answers that tell of other numbers to ``faults``.
 
-    What older answers leave untold is not looked for, nor what rests on a consent that this version
-    cannot read.
+    Answers older than the number leave it untold: those before the first that tells it. What rests on
+    a consent that this version cannot read is not looked for.
     """
+    told = select(func.min(USAGE.c.sequence)).where(USAGE.c.opened_entries.is_not(None))
+    later = USAGE.c.opened_entries.is_(None) & (USAGE.c.sequence > told.scalar_subquery())
+    for names in records.execute(select(*_NAMES).where(later)):
+        _tell(names, faults)
     without = select(*_NAMES).where(~_UNDER, func.coalesce(USAGE.c.opened_entries, _NONE) != _NONE)
     for names in records.execute(without):
         _tell(names, faults)

@@ -2,6 +2,7 @@
 
 from base64 import b64decode
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import pytest
 
@@ -389,3 +390,58 @@ async def test_a_consent_that_was_used_up_and_taken_back_answers_no_retry(world:
         assert names(await world.ask(1, consent=consent.name, request_id="r-1")) == ["a"]
     consenting.moved(world.consents, consent, "revoke")
     assert await refused(world.ask(1, consent=consent.name, request_id="r-1")) == "CONSENT_REVOKED"
+
+
+async def test_who_remembers_a_consent_refuses_by_what_stands_now(world: World) -> None:
+    content = b'{"about":"%s","score":1}' % (b"x" * 2_500)
+    world.publish(*(record(f"large-{number}", 1, CONSENT, content=content) for number in range(5)))
+    world.publish(record("small", 2, CONSENT), record("open", 2, OPEN))
+    one, two = world.give(1), world.give(2)
+    assert await refused(world.ask(1, consent=one.name)) == "ANSWER_TOO_LARGE"
+    assert names(await world.ask(2, consent=two.name)) == ["small", "open"]
+    for consent in (one, two):
+        consenting.moved(world.consents, consent, "revoke")
+    # No size of what is closed by now, no term of it, and nothing public by a name that is void.
+    assert await refused(world.ask(1, consent=one.name)) == "CONSENT_REVOKED"
+    assert await refused(world.ask(1, items=[RESTRICTED], consent=two.name)) != "CONSENT_EXCEEDED"
+    assert await refused(world.ask(1, consent=two.name)) != "CONSENT_EXCEEDED"
+    assert await refused(world.ask(2, items=[OPEN], consent=two.name)) == "CONSENT_REVOKED"
+
+
+async def test_of_a_consent_that_is_used_up_no_size_is_told(world: World) -> None:
+    content = b'{"about":"%s","score":1}' % (b"x" * 2_500)
+    world.publish(*(record(f"large-{number}", 1, CONSENT, content=content) for number in range(5)))
+    consent = world.give(1, access_mode=ONCE)
+    assert await refused(world.ask(1, consent=consent.name)) == "ANSWER_TOO_LARGE"
+    await world.batch([1], consent=consent.name)
+    # As the clerk does within a second.
+    world.consents.settle(consent.consent_id, NOW)
+    assert await refused(world.ask(1, consent=consent.name)) == "CONSENT_EXHAUSTED"
+
+
+@pytest.mark.parametrize("closed_first", [True, False])
+@pytest.mark.parametrize("how", ["ask", "get", "batch"])
+async def test_a_retry_gives_nothing_in_another_way_than_the_ledger_tells(
+    world: World, how: str, closed_first: bool
+) -> None:
+    """An item has become public, or is so no more: the copy would be another than the ledger tells."""
+    world.publish(record("a", item_code=CONSENT, content=CONTENT))
+    consent = world.give(1, ConsentItem(item=CONSENT, fields=frozenset({"score"})))
+    closed = item(CONSENT)
+    public = closed.model_copy(update={"openness": item(OPEN).openness})
+
+    async def ask(request_id: str) -> list[bytes]:
+        asked: dict[str, Any] = {"consent": consent.name, "request_id": request_id}
+        if how == "get":
+            return [(await world.get("a", **asked)).records[0].content]
+        answers = [await world.ask(1, **asked)] if how == "ask" else await world.batch([1], **asked)
+        return [each.content for answer in answers for each in answer.records]
+
+    if not closed_first:
+        await world.put(Draft(CATALOGUE_ITEM, CONSENT, 1, public.as_document()))
+    given = await ask("same")
+    assert given == await ask("same") == [b'{"score":7}' if closed_first else CONTENT]
+    later, version = (public, 1) if closed_first else (closed, 2)
+    await world.put(Draft(CATALOGUE_ITEM, CONSENT, version, later.as_document()))
+    assert await refused(ask("same")) == "REQUEST_SUPERSEDED"
+    assert await ask("anew") != given
