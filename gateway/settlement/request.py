@@ -5,13 +5,13 @@ from typing import Final
 
 from creditgate.refusal import Violation, invalid
 from creditgate.request_ids import REQUEST_ID_FORM, is_request_id
+from creditgate.transparency.usage_evidence import MOST_BYTES
 from creditgate.v1 import settlement_service_pb2 as pb
 from gateway.settle.month import Month, month_in
 from gateway.settle.paging import Filters, id_of, position_of
 
 MOST: Final = 1_000
 USUAL: Final = 100
-MOST_EVIDENCE_BYTES: Final = 1 << 20
 _MOST_REASON: Final = 500
 _OTHER_PAGE: Final = "use the next_page_token of an earlier page of the same listing"
 
@@ -86,8 +86,8 @@ def require_credit(request: pb.CreateCreditNoteRequest) -> None:
     faults = request_id_faults(request.request_id)
     if not request.operator_id:
         faults.append(Violation("operator_id", "name the operator that was overcharged"))
-    if not 0 < len(request.evidence) <= MOST_EVIDENCE_BYTES:
-        faults.append(Violation("evidence", f"give 1 to {MOST_EVIDENCE_BYTES} bytes"))
+    if not 0 < len(request.evidence) <= MOST_BYTES:
+        faults.append(Violation("evidence", f"give 1 to {MOST_BYTES} bytes"))
     if not 0 < len(request.reason.strip()) <= _MOST_REASON:
         faults.append(Violation("reason", f"use 1 to {_MOST_REASON} characters"))
     if faults:

@@ -69,7 +69,14 @@ async def test_each_role_sees_the_sections_its_scopes_open_and_no_other(
     assert needed.keys() <= {path for path, _, _ in TABS}
     for path, scope in needed.items():
         assert (f'href="/console{path}"' in page.text) == (scope in scopes)
-        assert (await world.see(path)).status_code == (200 if scope in scopes else 403)
+        section = await world.see(path)
+        assert section.status_code == (200 if scope in scopes else 403)
+        # Nor does a section lead to one that is closed.
+        assert not [
+            other
+            for other, its in needed.items()
+            if its not in scopes and f'href="/console{other}"' in section.text
+        ]
 
 
 async def test_roles_taken_away_close_their_sections_at_once(world: World) -> None:

@@ -8,7 +8,7 @@ import pytest
 from creditgate.rating.components import CAP, FREE_TIER, GRADUATED, PriceComponent, Tier
 from creditgate.rating.prices import PricePlan
 from creditgate.refusal import Refused
-from creditgate.transparency.usage_evidence import CONFLICT, TWICE
+from creditgate.transparency.usage_evidence import CONFLICT, MOST_BYTES, TWICE
 from creditgate.v1 import settlement_service_pb2 as pb
 from creditgate.v1.refusal_pb2 import RefusalReason
 from creditgate.v1.usage_evidence_pb2 import ShownLeaf, UsageEvidence, UsageEvidenceKind
@@ -21,6 +21,7 @@ from gateway.settlement.credit_service import CreditService
 from gateway.settlement.credit_store import SqlCreditNotes
 from gateway.settlement.ledger_month import NOWHERE
 from gateway.settlement.own_log import OwnLog
+from gateway.settlement.request import require_credit
 from gateway.settlement.store import NotesChanged
 from gateway.shares import Shares
 from gateway.storage.engines import Engines
@@ -105,6 +106,18 @@ async def desk(months: Months, engines: Engines) -> AsyncIterator[Desk]:
     shares = Shares("credit")
     yield Desk(months, engines, shares)
     shares.close()
+
+
+def test_evidence_is_taken_as_long_as_it_is_read() -> None:
+    """Of a miscount it has the whole answer, which may be some MiB."""
+    asked = pb.CreateCreditNoteRequest(
+        operator_id="alpha", evidence=bytes(MOST_BYTES), reason="miscounted", request_id="r"
+    )
+    require_credit(asked)
+    asked.evidence += b"\0"
+    with pytest.raises(Refused) as refusal:
+        require_credit(asked)
+    assert [fault.field for fault in refusal.value.violations] == ["evidence"]
 
 
 def thrice(ledger: Ledger, *answers: int, at: int = JANUARY + 5) -> None:

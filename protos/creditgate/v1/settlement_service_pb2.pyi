@@ -1194,7 +1194,7 @@ class CreateCreditNoteRequest(_message.Message):
     operator_id: _builtins.str
     """The operator overcharged."""
     evidence: _builtins.bytes
-    """Evidence as `creditgate usage dispute` or `dispute-statement` writes it, at most 1 MiB: it is
+    """Evidence as `creditgate usage dispute` or `dispute-statement` writes it, at most 4 MiB: it is
     checked against the keys of the gateway's usage log and receipts. That of a statement is given
     without the log's leaves and details, which the gateway makes anew from its ledger and holds
     against the checkpoint. Given back is what the month of the
