@@ -107,17 +107,19 @@ async def test_use_is_kept_checked_agreed_with_and_proved(
     await desk.ask("--book", book, request_id="first-0")
     subjects = tmp_path / "subjects"
     subjects.write_text(f"{SUBJECT}\n{company(701)}\n")
-    await desk.told("batch", subjects, "--purpose", "supplier-check", "--book", book)
+    batch = ("batch", subjects, "--purpose", "supplier-check", "--request-id", "first-batch")
+    await desk.told(*batch, "--book", book)
     held = await desk.told("usage", "receipts", book)
     assert (held["receipts"], held["missing"], held["gaps"]) == (4, 0, [])
     name = await desk.entry("first-2")
-    # The proof waits until the use is logged.
+    # A proof waits until the use is logged; the batch is the last.
+    await desk.told("usage", "proof", await desk.entry("first-batch"), "--key", desk.key)
     shown = await desk.told("usage", "proof", name, "--key", desk.key)
     assert shown["leaf"]["request_id"] == "first-2"
     checked = await desk.told("usage", "check", book)
     assert checked["differences"] == []
     size = (await desk.told("usage", "cosign", book))["size"]
-    assert size == checked["leaves"] >= 3
+    assert size == checked["leaves"] >= 4
     evidence = tmp_path / "use.evidence"
     proved = await desk.told(
         *("usage", "prove", name, "--key", desk.key, "--output", evidence), client=ADMINISTRATOR
