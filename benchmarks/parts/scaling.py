@@ -109,7 +109,7 @@ def measure(stage: Stage) -> list[Measure]:
 def _gateway(stage: Stage, stack: ExitStack, size: _Size) -> Gateway:
     """Return a gateway of a size, with an installation of its own."""
     name = f"{size.processes}-on-{size.cores}"
-    place = replace(stage, folder=stage.folder / "scaling" / name)
+    place = stage.apart("scaling").apart(name)
     return stack.enter_context(place.gateway(USUAL, _SERVER, str(size.processes), str(size.cores)))
 
 

@@ -11,7 +11,6 @@ from typing import Final
 from consent.model import Consent
 from consent.relied import Relied
 from consent.rules import ConsentAsk, Cover, Gap, cover
-from consent.states import GRANTED
 from creditgate.refusal import Refused
 from creditgate.v1.refusal_pb2 import RefusalReason
 from gateway.authorise.gate import Passage
@@ -69,14 +68,12 @@ class Opening:
     what: "Opened"
     subject: str = field(init=False)
     begins: int = field(init=False)
-    granted: bool = field(init=False)
 
     def __post_init__(self) -> None:
         consent = self.relied.consent
         for name, value in (
             ("subject", consent.subject),
             ("begins", consent.terms.valid_from),
-            ("granted", consent.state == GRANTED),
         ):
             object.__setattr__(self, name, value)
 
@@ -157,7 +154,7 @@ class Openings:
         opening = self._remembered.get(name)
         if (
             opening is not None
-            and opening.granted
+            and not opening.relied.exhausted
             and opening.is_for(passage, now)
             and (subjects is None or opening.subject in subjects)
         ):

@@ -33,6 +33,7 @@ NOT_PASSED_ON: Final = ""
 """The subject of a record that was charged by its region and never given to the operator."""
 _ROWS_A_STATEMENT: Final = 500
 _RECORDS: Final = "records/"
+_CHUNK: Final = tuple(column.name for column in REGION_ANSWERS.primary_key)
 
 
 class RegionChunk(NamedTuple):
@@ -255,7 +256,7 @@ def _keep_again(connection: Connection, answer: RegionAnswer, uses: Sequence[Reg
 
 
 def _key_of(answer: RegionAnswer) -> tuple[object, ...]:
-    return answer.operator_id, answer.request_id, answer.region, answer.first_subject
+    return tuple(getattr(answer, name) for name in _CHUNK)
 
 
 def _as_given(answer: RegionAnswer, uses: Sequence[RegionUse]) -> GivenChunk:
@@ -290,5 +291,4 @@ def _require_alive(connection: Connection, answer: RegionAnswer, consent: Consen
 
 
 def _of_chunk(table: Table, answer: RegionAnswer) -> tuple[ColumnElement[bool], ...]:
-    names = ("operator_id", "request_id", "region", "first_subject")
-    return tuple(table.c[name] == getattr(answer, name) for name in names)
+    return tuple(table.c[name] == getattr(answer, name) for name in _CHUNK)
