@@ -2,10 +2,13 @@
 
 import json
 from collections.abc import Sequence
+from typing import Final
 
 from sqlalchemy import Connection, Table, insert
 
 from consent.tables import WRITES
+
+_TELL: Final = insert(WRITES)
 
 
 def row_key(values: Sequence[object]) -> str:
@@ -15,4 +18,4 @@ def row_key(values: Sequence[object]) -> str:
 
 def wrote(connection: Connection, table: Table, *key: object) -> None:
     """Tell, in the connection's transaction, that the row of ``key`` is now another."""
-    connection.execute(insert(WRITES).values(written=table.name, row_key=row_key(key)))
+    connection.execute(_TELL, {"written": table.name, "row_key": row_key(key)})

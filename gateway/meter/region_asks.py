@@ -4,9 +4,9 @@ The ledger knows a region as one operator; the licence that its call rests on, a
 behind it there, are kept beside it, under the digest that the ledger has of the call.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from hashlib import sha256
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import (
     BigInteger,
@@ -51,6 +51,13 @@ REGION_CREDENTIALS: Final = Table(
     Column("credential", Text, nullable=False),
 )
 _INSERT: Final = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
+_ADD_ASK: Final = {
+    dialect: insert(REGION_ASKS).on_conflict_do_nothing() for dialect, insert in _INSERT.items()
+}
+_ADD_CREDENTIAL: Final = {
+    dialect: insert(REGION_CREDENTIALS).on_conflict_do_nothing()
+    for dialect, insert in _INSERT.items()
+}
 _KEYS_A_QUERY: Final = 500
 
 
@@ -89,18 +96,32 @@ class SqlRegionAsks:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    def keep(self, ask: RegionAsk) -> None:
-        """Make an ask durable; of one that is kept nothing changes.
+    def keep(self, asks: Sequence[RegionAsk]) -> list[None]:
+        """Make asks durable, in one transaction; of those that are kept nothing changes.
 
         Raises what SQLAlchemy raises; nothing may be answered then.
         """
-        digest = sha256(ask.credential.encode()).digest()
-        row = {**ask._asdict(), "credential_digest": digest}
-        credential = {"credential_digest": digest, "credential": row.pop("credential")}
+        credentials = {sha256(ask.credential.encode()).digest(): ask.credential for ask in asks}
+        rows = [_row(ask) for ask in asks]
         with self._engine.begin() as connection:
-            insert = _INSERT[connection.dialect.name]
-            for table, values in ((REGION_CREDENTIALS, credential), (REGION_ASKS, row)):
-                connection.execute(insert(table).values(values).on_conflict_do_nothing())
+            dialect = connection.dialect.name
+            # By their keys, so that no two processes wait for one another.
+            connection.execute(
+                _ADD_CREDENTIAL[dialect],
+                [
+                    {"credential_digest": digest, "credential": credentials[digest]}
+                    for digest in sorted(credentials)
+                ],
+            )
+            rows.sort(key=lambda row: (row["operator_id"], row["payload_digest"]))
+            connection.execute(_ADD_ASK[dialect], rows)
+        return [None] * len(asks)
+
+
+def _row(ask: RegionAsk) -> dict[str, Any]:
+    row = ask._asdict()
+    row["credential_digest"] = sha256(row.pop("credential").encode()).digest()
+    return row
 
 
 def asked_for(

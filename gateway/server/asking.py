@@ -33,7 +33,7 @@ from gateway.federation.asking.sending import Sending
 from gateway.federation.asking.sent import SentPlans
 from gateway.federation.asking.service import FederatedRecordService, doubted
 from gateway.federation.asking.tokens import RegionTokens
-from gateway.federation.asking.uses import RegionUses
+from gateway.federation.asking.use_store import RegionUses
 from gateway.federation.witness.sizes import witnessed_sizes
 from gateway.meter.quota_holds import QuotaHolds
 from gateway.meter.receipts import ReceiptSigner
@@ -104,6 +104,8 @@ async def asking_of(
         directories.start()
         stack.push_async_callback(directories.stop)
         stack.push_async_callback(sending.close)
+        keeping = Keeping(RegionUses(engine), SqlConsentRegions(engine), clock)
+        stack.push_async_callback(keeping.close)
         orders = Orders()
         # What was asked of regions is charged before the ledger ends.
         stack.push_async_callback(orders.close)
@@ -125,7 +127,6 @@ async def asking_of(
             clock,
             records.limits.replay_seconds,
         )
-        keeping = Keeping(RegionUses(engine), SqlConsentRegions(engine), clock)
         hiding = Hiding(trust.regions, trust.anew.region, directories, notes, evidence, clock)
         owed = OwedShare(engine, evidence, grounds.policies.alerts.owed_not_given, clock)
         orderer = Orderer(

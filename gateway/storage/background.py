@@ -96,8 +96,9 @@ class Rounds:
         self._once = once
         self._pace = pace
         self._sign = sign
-        self._nudged = asyncio.Event()
-        self._bell = bell or _Nudges(self._nudged)
+        self._nudged = False
+        self._bell = bell
+        self._ticking: asyncio.Future[None] | None = None
         self._failures = Failures(name)
         self._seen: object = None
         self._done_at = float("-inf")
@@ -117,25 +118,76 @@ class Rounds:
 
     def nudge(self) -> None:
         """Tell that there may be something to do; on the event loop."""
-        self._nudged.set()
+        self._nudged = True
+        self._end_ticking()
 
     async def _run(self) -> None:
+        more = False
         while True:
-            # Past the pause whatever was left to do: others get their turn.
-            await asyncio.sleep(max(self._next_at - monotonic(), 0))
-            if not await self._round() and await self._bell.wait(self._pace.tick_seconds):
-                self._nudged.set()
+            pause = self._next_at - monotonic()
+            if more or pause > 0:
+                # Past the pause whatever was left to do: others get their turn.
+                await asyncio.sleep(max(pause, 0))
+            more = await self._round()
+            if more:
+                continue
+            if self._bell is None:
+                await self._news()
+            elif await self._bell.wait(self._pace.tick_seconds):
+                self._nudged = True
+
+    async def _news(self) -> None:
+        """Return when nudged, or with the next tick at which there may be something to do.
+
+        Ticks at which there is nothing wake no task: they are many, and mostly so.
+        """
+        if self._nudged:
+            return
+        loop = asyncio.get_running_loop()
+        self._ticking = ticking = loop.create_future()
+
+        def tick() -> asyncio.TimerHandle:
+            return loop.call_later(self._pace.tick_seconds, look)
+
+        def look() -> None:
+            nonlocal timer
+            if self._is_idle():
+                timer = tick()
+            else:
+                self._end_ticking()
+
+        timer = tick()
+        try:
+            await ticking
+        finally:
+            timer.cancel()
+
+    def _end_ticking(self) -> None:
+        if self._ticking is not None and not self._ticking.done():
+            self._ticking.set_result(None)
+
+    def _is_idle(self) -> bool:
+        """Tell whether the sign shows that there is nothing to do."""
+        if self._sign is None or self._seen is None:
+            return False
+        try:
+            return self._sign() == self._seen and not self._is_due()
+        except Exception:
+            # The round meets it too, and tells of it.
+            return False
+
+    def _is_due(self) -> bool:
+        """Tell whether a round is to be done though no sign shows news."""
+        return monotonic() >= self._done_at + _LEAST_OFTEN_SECONDS
 
     async def _round(self) -> bool:
         """Do a round where there is news; tell whether there is more to do."""
-        nudged = self._nudged.is_set()
-        self._nudged.clear()
+        nudged, self._nudged = self._nudged, False
         began = monotonic()
         try:
             # Asked before the round: what is committed meanwhile shows next time.
             sign = None if self._sign is None else self._sign()
-            idle = sign is not None and sign == self._seen and not nudged
-            if idle and began < self._done_at + _LEAST_OFTEN_SECONDS:
+            if sign is not None and sign == self._seen and not (nudged or self._is_due()):
                 return False
             self._seen = None
             more = await self._once()
@@ -153,19 +205,6 @@ class Rounds:
         if not more:
             self._seen = sign
         return more
-
-
-class _Nudges:
-    """Rings when nudged."""
-
-    def __init__(self, nudged: asyncio.Event) -> None:
-        self._nudged = nudged
-
-    async def wait(self, seconds: float) -> bool:
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._nudged.wait()
-        return self._nudged.is_set()
 
 
 def nobody() -> None:

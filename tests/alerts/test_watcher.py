@@ -18,7 +18,7 @@ from gateway.alerts.store import SqlAlerts
 from gateway.alerts.tables import HOURS
 from gateway.alerts.watcher import ROWS_AT_ONCE, AlertWatcher
 from gateway.config import ConfigRefused
-from gateway.federation.asking.uses import RegionUses
+from gateway.federation.asking.use_store import RegionUses
 from gateway.meter.decisions import DecisionIds
 from gateway.meter.deliveries import Deliveries
 from gateway.meter.delivery import START, Delivering, DeliveryKey

@@ -84,7 +84,7 @@ async def test_the_operator_that_another_region_asked_for_is_named(world: World)
         credential="invented",
         asked_at=world.now,
     )
-    SqlRegionAsks(records).keep(made)
+    SqlRegionAsks(records).keep([made])
     of_region = {"client_id": region_client_id(NORTH), "payload_digest": made.payload_digest}
     Elsewhere(records).ask(consent, world.now, **of_region)
     await world.signed_in()

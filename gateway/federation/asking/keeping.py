@@ -5,8 +5,7 @@ All that it charged is kept, whatever is passed on of it: so both ledgers have t
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import partial
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -25,7 +24,9 @@ from gateway.federation.asking.answers import Chunk, Metered
 from gateway.federation.asking.asked import Asked
 from gateway.federation.asking.believing import unproven
 from gateway.federation.asking.routing import Plan
-from gateway.federation.asking.uses import NOT_PASSED_ON, RegionAnswer, RegionUse, RegionUses
+from gateway.federation.asking.use_store import RegionUses, ToKeep
+from gateway.federation.asking.uses import NOT_PASSED_ON, RegionAnswer, RegionUse
+from gateway.storage.together import Together
 
 _RECORD: Final = "records/"
 _log = logging.getLogger(__name__)
@@ -72,15 +73,21 @@ class Keeping:
     """
 
     def __init__(self, uses: RegionUses, regions: SqlConsentRegions, clock: Clock) -> None:
-        self._uses = uses
+        self._together = Together[ToKeep, bool | Exception]("region-uses", uses.keep_all)
         self._regions = regions
         self._clock = clock
+
+    async def close(self) -> None:
+        """Wait for what is being kept."""
+        await self._together.close()
 
     async def asking(self, consent: Consent, region: str) -> None:
         """Keep that a region is asked under a consent: it waits for a word of what it serves,
         whether that comes here or not."""
-        asking = partial(self._regions.asking, consent.consent_id, region, self._clock.now())
-        await self._durably(asking)
+        now = self._clock.now()
+        await self._durably(
+            asyncio.to_thread(self._regions.asking, consent.consent_id, region, now)
+        )
 
     async def given(
         self,
@@ -93,7 +100,7 @@ class Keeping:
         decided by.
 
         Raises Changed where that is another by now, and Refused where it lets nothing be given
-        (again): see `gateway.federation.asking.uses.RegionUses.keep`.
+        (again): see `gateway.federation.asking.use_store.RegionUses.keep`.
         """
         kept = [*uses, *_gone(chunk.gone, chunk.prices)]
         try:
@@ -148,13 +155,18 @@ class Keeping:
             opened=sum(bool(use.opened) for use in uses),
         )
         try:
-            await self._durably(partial(self._uses.keep, answer, uses, consent))
+            await self._durably(self._kept(ToKeep(answer, uses, consent)))
         except ProofInvalid as error:
             raise unproven(plan.region, error) from None
 
-    async def _durably(self, keep: Callable[[], object]) -> None:
+    async def _kept(self, chunk: ToKeep) -> None:
+        kept = await self._together.written(chunk)
+        if isinstance(kept, Exception):
+            raise kept
+
+    async def _durably(self, keeping: Awaitable[None]) -> None:
         try:
-            await asyncio.to_thread(keep)
+            await keeping
         except SQLAlchemyError as error:
             _log.error("a use of another region could not be kept: %s", type(error).__name__)
             raise Refused(

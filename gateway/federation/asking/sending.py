@@ -1,9 +1,7 @@
-"""Chunks that are about to be asked for, kept first: all that wait at a moment in one write."""
+"""Chunks that are about to be asked for, kept first."""
 
 import asyncio
 import logging
-from collections import deque
-from typing import Final
 
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -12,8 +10,8 @@ from creditgate.transparency.merkle import ProofInvalid
 from creditgate.v1.refusal_pb2 import RefusalReason
 from gateway.clock import Clock
 from gateway.federation.asking.sent import AskedBefore, Asking, SentPlan, SentPlans
+from gateway.storage.together import Together
 
-_MOST_AT_ONCE: Final = 256
 _log = logging.getLogger(__name__)
 
 
@@ -31,8 +29,7 @@ class Sending:
     def __init__(self, plans: SentPlans, clock: Clock) -> None:
         self._plans = plans
         self._clock = clock
-        self._waiting: deque[tuple[Asking, asyncio.Future[AskedBefore]]] = deque()
-        self._writing: asyncio.Task[None] | None = None
+        self._together = Together[Asking, AskedBefore]("sent-plans", plans.keep)
 
     async def keep(self, asking: Asking) -> AskedBefore:
         """Make durable that a chunk is asked for, and tell what was before.
@@ -40,11 +37,11 @@ class Sending:
         Raises Refused TEMPORARILY_UNAVAILABLE where that cannot be kept, or where the region is
         being asked for something else under the same id: nothing may be sent then.
         """
-        told: asyncio.Future[AskedBefore] = asyncio.get_running_loop().create_future()
-        self._waiting.append((asking, told))
-        if self._writing is None or self._writing.done():
-            self._writing = asyncio.create_task(self._write(), name="sent-plans")
-        before = await told
+        try:
+            before = await self._together.written(asking)
+        except SQLAlchemyError as error:
+            _log.error("what is asked of regions is not kept: %s", type(error).__name__)
+            raise _later("What is asked of a region could not be kept.") from None
         if not before.plan.is_as(asking.plan):
             # A retry that came before this one's first had been sent.
             raise _later("The same request is under way; try again with the same request_id.")
@@ -59,29 +56,7 @@ class Sending:
 
     async def close(self) -> None:
         """Wait for what is being written."""
-        if self._writing is not None:
-            await self._writing
-
-    async def _write(self) -> None:
-        # Whoever comes to this in the same turn of the loop is in the same write.
-        await asyncio.sleep(0)
-        while self._waiting:
-            some = [self._waiting.popleft() for _ in range(min(len(self._waiting), _MOST_AT_ONCE))]
-            try:
-                before = await asyncio.to_thread(self._plans.keep, [asking for asking, _ in some])
-            except SQLAlchemyError as error:
-                _log.error("what is asked of regions is not kept: %s", type(error).__name__)
-                for _, told in some:
-                    if not told.done():
-                        told.set_exception(_later("What is asked of a region could not be kept."))
-                continue
-            except BaseException:
-                for _, told in some:
-                    told.cancel()
-                raise
-            for (_, told), each in zip(some, before, strict=True):
-                if not told.done():
-                    told.set_result(each)
+        await self._together.close()
 
 
 class Attempts:

@@ -19,6 +19,12 @@ from gateway.storage.engines import reading
 
 _INSERT: Final = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 _P: Final = REGION_PLANS.c
+_ADD: Final = {
+    dialect: insert(REGION_PLANS)
+    .on_conflict_do_nothing()
+    .returning(_P.operator_id, _P.request_id, _P.region)
+    for dialect, insert in _INSERT.items()
+}
 
 
 class SentPlan(NamedTuple):
@@ -94,9 +100,7 @@ class SentPlans:
         # By their keys, so that no two processes wait for one another.
         rows = [{**first[key].plan._asdict(), "reached": first[key].first} for key in sorted(first)]
         with self._engine.begin() as connection:
-            insert = _INSERT[connection.dialect.name](REGION_PLANS).on_conflict_do_nothing()
-            made = insert.returning(_P.operator_id, _P.request_id, _P.region)
-            new = {tuple(row) for row in connection.execute(made, rows)}
+            new = {tuple(row) for row in connection.execute(_ADD[connection.dialect.name], rows)}
             told: dict[int, AskedBefore] = {}
             for place in sorted(range(len(asking)), key=lambda place: _key(asking[place].plan)):
                 each = asking[place]

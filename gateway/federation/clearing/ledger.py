@@ -17,7 +17,8 @@ from creditgate.transparency.strict import strictly
 from creditgate.v1.usage_log_pb2 import UsageLeaf, UsageReceipt
 from gateway.disclose.tables import REVISIONS
 from gateway.federation.asking.tables import REGION_ANSWERS, REGION_USES
-from gateway.federation.asking.uses import RegionAnswer, RegionUses
+from gateway.federation.asking.use_store import RegionUses
+from gateway.federation.asking.uses import RegionAnswer
 from gateway.meter.model import ANSWER
 from gateway.meter.reader import SqlUsageReader
 from gateway.meter.tables import USAGE

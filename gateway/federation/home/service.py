@@ -33,6 +33,7 @@ from gateway.federation.trust.book import Region, RegionBook
 from gateway.federation.witness.quorum import CosignedCheckpoints
 from gateway.meter.region_asks import RegionAsk, SqlRegionAsks
 from gateway.respond.use import use_of
+from gateway.storage.together import Together
 
 SCOPE: Final = "federation.records:query"
 _CHUNK: Final = QueryRecordsResponse.CHUNK_FIELD_NUMBER
@@ -102,7 +103,6 @@ class FederatedRecords:
         self._licences = licences
         self._consents = consents
         self._follower = follower
-        self._asks = asks
         self._batches = batches
         self._counterparts = counterparts
         self._chunk_subjects = chunk_subjects
@@ -111,6 +111,7 @@ class FederatedRecords:
         self._metered = metered
         # Threads of their own: an ask never waits for what else the process is asked for.
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="region-asks")
+        self._asks = Together[RegionAsk, None]("region-asks", asks.keep, self._threads)
 
     def close(self) -> None:
         """Write what is under way, and take no more."""
@@ -214,8 +215,7 @@ class FederatedRecords:
             credential=request.licence_credential,
             asked_at=self._clock.now(),
         )
-        loop = asyncio.get_running_loop()
-        await loop.run_in_executor(self._threads, self._asks.keep, ask)
+        await self._asks.written(ask)
 
     async def _answer(
         self, message: bytes, chunk: BatchGetSubjectRecordsResponse, footing: RegionFooting

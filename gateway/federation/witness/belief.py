@@ -109,13 +109,14 @@ class Belief:
             self._believed.move_to_end(known_by)
             return
         try:
-            await asyncio.to_thread(
+            contradicted = await asyncio.to_thread(
                 self._verify, log, policy, proved, cosigned, consistency_proof, note
             )
         except TooFewWitnesses:
             raise too_few() from None
-        # What this very comparison has found is known at once.
-        await self._look()
+        if contradicted:
+            # What this very comparison has found is known at once.
+            await self._look()
         self._trusted_log(region)
         if cosigned and not consistency_proof:
             # With a proof it holds for a time alone.
@@ -174,12 +175,13 @@ class Belief:
         cosigned: str,
         proof: Sequence[bytes],
         note: str,
-    ) -> None:
+    ) -> bool:
+        """Check what proves a checkpoint; tell whether it contradicts what was cosigned here."""
         now = self._clock.now()
         witnessed = require_cosigned(cosigned, log.key, *policy, now)
-        self._gossip.seen("", [each for each in (cosigned, note) if each], now)
+        contradicted = self._gossip.seen("", [each for each in (cosigned, note) if each], now)
         if witnessed.checkpoint == proved:
-            return
+            return contradicted
         # The quorum's youngest cosignatures: as many as it takes.
         newest = sorted(witnessed.at.values(), reverse=True)[: policy.quorum]
         if newest and newest[-1] < now - MOST_BEHIND_SECONDS:
@@ -188,6 +190,7 @@ class Belief:
             raise ProofInvalid("the checkpoint is of another log")
         before = witnessed.checkpoint
         verify_consistency(before.size, proved.size, before.root, proved.root, proof)
+        return contradicted
 
     async def _look(self) -> bool:
         asked = monotonic()

@@ -59,18 +59,21 @@ class Gossip:
         self._joining = joining
         self._found = found
 
-    def seen(self, told_by: str, notes: Iterable[str], now: int) -> None:
-        """Compare checkpoints that the region ``told_by`` has seen.
+    def seen(self, told_by: str, notes: Iterable[str], now: int) -> bool:
+        """Compare checkpoints that the region ``told_by`` has seen; tell whether one contradicts
+        what was cosigned or signed here.
 
         What is no checkpoint of a log known here is passed over: a peer may know regions of
         which the news has not come here. Raises what the store raises.
         """
+        contradicts = False
         for note in notes:
             try:
-                self._compare(told_by, note, now)
+                contradicts |= self._compare(told_by, note, now)
             except ProofInvalid as invalid:
                 # Its own word only: nobody can make another log sign.
                 _log.warning("%s tells of a checkpoint that is none: %s", told_by, invalid)
+        return contradicts
 
     def accuse(self, told_by: str, splits: Iterable[SplitView], now: int) -> None:
         """Take evidence against logs known here; what is none is passed over. Raises what the
@@ -84,29 +87,35 @@ class Gossip:
             except ProofInvalid as invalid:
                 _log.warning("%s tells of a split view that is none: %s", told_by, invalid)
 
-    def compare_held(self, log: RegionLog, note: str, told_by: str, now: int) -> bool:
-        """Compare a checkpoint with that cosigned at its size; tell whether there was one.
+    def compare_held(self, log: RegionLog, note: str, told_by: str, now: int) -> bool | None:
+        """Compare a checkpoint with that cosigned at its size; tell whether it contradicts that,
+        None where there is none.
 
         Raises ProofInvalid for what the log has not signed, and what the store raises.
         """
         checkpoint = open_checkpoint(note, log.key)
         held = self._witness.held(log.key, checkpoint.size)
         if not held:
-            return False
+            return None
         split = same_size_split(held, note, log.key)
-        if split is not None:
-            self._keep(Accused.of(log.region), log.key, split, told_by, now)
+        if split is None:
+            return False
+        self._keep(Accused.of(log.region), log.key, split, told_by, now)
         return True
 
-    def _compare(self, told_by: str, note: str, now: int) -> None:
+    def _compare(self, told_by: str, note: str, now: int) -> bool:
+        """Compare a checkpoint with what is known of its log; tell whether it contradicts that."""
         if self._is_own(note):
-            self._compare_own(told_by, note, now)
-            return
+            return self._compare_own(told_by, note, now)
         log = log_signing(self._book, note)
-        if log is None or self.compare_held(log, note, told_by, now):
-            return
+        if log is None:
+            return False
+        contradicts = self.compare_held(log, note, told_by, now)
+        if contradicts is not None:
+            return contradicts
         if self._witness.last_of(log.key) is not None:
             self._joining.add(log, note, told_by)
+        return False
 
     def _is_own(self, note: str) -> bool:
         """Tell whether this region's own log has signed a note: another region may name its
@@ -117,14 +126,16 @@ class Gossip:
             return False
         return True
 
-    def _compare_own(self, told_by: str, note: str, now: int) -> None:
-        """Compare a checkpoint somebody has of this region's own log: where it was not signed
-        here, somebody else has the key."""
+    def _compare_own(self, told_by: str, note: str, now: int) -> bool:
+        """Compare a checkpoint somebody has of this region's own log, and tell whether it was not
+        signed here: then somebody else has the key."""
         checkpoint = open_checkpoint(note, self._own.key)
         kept = self._own.checkpoint_of(checkpoint.size)
-        if kept is not None and kept.root != checkpoint.root:
-            split = SplitView(note, kept.note, kept.root, ())
-            self._keep(self._accused, self._own.key, split, told_by, now)
+        if kept is None or kept.root == checkpoint.root:
+            return False
+        split = SplitView(note, kept.note, kept.root, ())
+        self._keep(self._accused, self._own.key, split, told_by, now)
+        return True
 
     def _keep(
         self, accused: Accused, key: VerifierKey, split: SplitView, told_by: str, now: int

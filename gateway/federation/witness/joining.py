@@ -98,7 +98,7 @@ class Joiner:
     def _is_done(self, waiting: _Waiting) -> bool:
         assert self._gossip is not None
         now, log = self._clock.now(), waiting.log
-        if self._gossip.compare_held(log, waiting.note, waiting.told_by, now):
+        if self._gossip.compare_held(log, waiting.note, waiting.told_by, now) is not None:
             return True
         last = self._witness.last_of(log.key)
         if last is None:

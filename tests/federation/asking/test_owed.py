@@ -7,7 +7,8 @@ from creditgate.v1.alert_service_pb2 import AlertKind
 from gateway.alerts.policy import OwedNotGiven
 from gateway.alerts.tables import ALERTS
 from gateway.federation.asking.owed import APART_SECONDS, OwedShare
-from gateway.federation.asking.uses import NOT_PASSED_ON, RegionUses
+from gateway.federation.asking.use_store import RegionUses
+from gateway.federation.asking.uses import NOT_PASSED_ON
 from gateway.storage.engines import Engines, reading
 from tests.clock import NOW, StandingClock
 from tests.federation.asking.test_uses import NORTH, Made, answer, uses

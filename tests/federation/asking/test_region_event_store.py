@@ -18,7 +18,8 @@ from gateway.federation.asking.region_events import (
     AnotherLog,
     SqlRegionEvents,
 )
-from gateway.federation.asking.uses import RegionAnswer, RegionUse, RegionUses
+from gateway.federation.asking.use_store import RegionUses
+from gateway.federation.asking.uses import RegionAnswer, RegionUse
 from gateway.storage.engines import reading
 from tests.clock import NOW
 from tests.federation.asking.test_uses import Made, answer, uses

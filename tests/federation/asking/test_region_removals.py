@@ -36,7 +36,8 @@ from gateway.federation.asking.region_events import LATE_SECONDS, SqlRegionEvent
 from gateway.federation.asking.removal_tables import REGION_REMOVALS
 from gateway.federation.asking.removal_telling import Gone, PastChanges
 from gateway.federation.asking.removals import RegionRemovals
-from gateway.federation.asking.uses import NOT_PASSED_ON, RegionUses
+from gateway.federation.asking.use_store import RegionUses
+from gateway.federation.asking.uses import NOT_PASSED_ON
 from gateway.storage.engines import Engines
 from tests import consenting
 from tests.clock import NOW

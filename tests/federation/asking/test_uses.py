@@ -4,11 +4,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, event
+from sqlalchemy.exc import DBAPIError
 
 from creditgate.transparency.merkle import ProofInvalid
 from creditgate.v1.usage_log_pb2 import UsageReceipt
-from gateway.federation.asking.uses import NOT_PASSED_ON, RegionAnswer, RegionUse, RegionUses
+from gateway.federation.asking.use_store import RegionUses, ToKeep
+from gateway.federation.asking.uses import NOT_PASSED_ON, RegionAnswer, RegionUse
 from tests.clock import NOW
 
 NORTH, SOUTH = "https://north.invalid", "https://south.invalid"
@@ -81,6 +83,35 @@ def test_a_chunk_is_kept_once_however_often_it_comes(records_engine: Engine) -> 
     assert kept.uses(made) == uses(1_200)
     assert kept.keep(answer(Made(first=500), 0), [])
     assert kept.keep(answer(Made(region=SOUTH), 2), uses(2))
+
+
+def test_chunks_are_kept_together_and_one_that_cannot_be_keeps_out_no_other(
+    records_engine: Engine,
+) -> None:
+    kept = RegionUses(records_engine)
+    commits: list[str] = []
+
+    @event.listens_for(records_engine, "commit")
+    def committed(_: object) -> None:
+        commits.append("commit")
+
+    made = [answer(Made(request_id=f"r-{number}"), 2) for number in range(5)]
+    assert kept.keep_all([ToKeep(each, uses(2)) for each in reversed(made[:3])]) == [True] * 3
+    assert commits == ["commit"]
+    twice = ToKeep(made[3], [*uses(1), *uses(1)])
+    beyond = ToKeep(made[4]._replace(served_at=2**80), uses(2))
+    again, new = ToKeep(made[0], uses(2)), ToKeep(made[1]._replace(first_subject=10), uses(3)[2:])
+    told = kept.keep_all([again, twice, beyond, new])
+    assert (told[0], told[3]) == (False, True)
+    assert isinstance(told[1], ProofInvalid)
+    assert isinstance(told[2], DBAPIError | OverflowError)
+    found = kept.answers(NORTH, NOW, NOW + 1)
+    assert {(each.request_id, each.first_subject) for each in found} == {
+        ("r-0", 0),
+        ("r-1", 0),
+        ("r-2", 0),
+        ("r-1", 10),
+    }
 
 
 def test_clearing_finds_the_uses_of_a_region_by_when_it_served_them(

@@ -13,7 +13,8 @@ from consent.parts import SqlConsentParts
 from consent.regions import SqlConsentRegions
 from consent.sql import SqlConsents
 from gateway.consents.accesses import Accesses
-from gateway.federation.asking.uses import RegionUse, RegionUses
+from gateway.federation.asking.use_store import RegionUses
+from gateway.federation.asking.uses import RegionUse
 from gateway.meter.ledger import UsageLedger
 from gateway.meter.model import Charged, LineCount, UsageClaim
 from tests import consenting

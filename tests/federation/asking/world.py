@@ -21,7 +21,7 @@ from creditgate.v1.federated_record_service_pb2 import (
     RegionClosing,
     RegionOutcome,
 )
-from gateway.federation.asking.uses import RegionUses
+from gateway.federation.asking.use_store import RegionUses
 from operators.item_mappings import ITEM_MAPPING, ItemMapping
 from sdk.federated import FederatedAnswer, ask_regions
 from sdk.tokens import TokenRefused

@@ -14,7 +14,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from creditgate.v1 import clearing_service_pb2 as pb
 from creditgate.v1.clearing_service_pb2_grpc import ClearingServiceStub
-from gateway.federation.asking.uses import RegionUses
+from gateway.federation.asking.use_store import RegionUses
 from gateway.federation.clearing.attempts import SqlAttempts
 from gateway.federation.clearing.rules import SETTLED_SECONDS
 from sdk.federated import FederatedAnswer, ask_regions
