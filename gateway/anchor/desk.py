@@ -11,15 +11,16 @@ LIST_PATH = "/federation/list"
 
 
 class AnchorDesk:
-    """Says what the register has, as it stands on disk; one event loop's own.
+    """Says what the register has, as it and the key stand on disk; one event loop's own.
 
-    Raises OSError and NoAnchor where the register cannot be read: then nothing is said.
+    Raises OSError and NoAnchor where one of them cannot be read: then nothing is said.
     """
 
     def __init__(self, home: AnchorHome, clock: Clock) -> None:
         self._home = home
         self._clock = clock
-        self._key = home.key()
+        # None begins that could say nothing.
+        home.key()
         self._seen: tuple[int, int] | None = None
         self._register = home.register()
         self._news: tuple[int, int, str] = (0, 0, "")
@@ -40,10 +41,10 @@ class AnchorDesk:
 
     def configuration(self) -> str:
         """Return the anchor's entity configuration (OpenID Federation 1.0, section 9)."""
-        register, now = self.register(), self._clock.now()
+        register, key, now = self.register(), self._home.key(), self._clock.now()
         anchor = register.entity_id
         superior = register.superior
-        return self._key.sign(
+        return key.sign(
             {
                 # An intermediate names who stands above it, an anchor nobody.
                 **({} if superior is None else {"authority_hints": [superior]}),
@@ -51,7 +52,7 @@ class AnchorDesk:
                 "sub": anchor,
                 "iat": now,
                 "exp": now + register.life_seconds,
-                "jwks": self._key.jwks,
+                "jwks": key.jwks,
                 "metadata": {
                     "federation_entity": {
                         "federation_fetch_endpoint": anchor.rstrip("/") + FETCH_PATH,
@@ -70,7 +71,7 @@ class AnchorDesk:
         region = register.regions.get(entity_id)
         if region is None or region.cut_off_at is not None:
             return None
-        return self._key.sign(_statement(register, entity_id, region, now), STATEMENT_TYPE)
+        return self._home.key().sign(_statement(register, entity_id, region, now), STATEMENT_TYPE)
 
     def standing(self) -> list[str]:
         """Return the entities right below that are not cut off (section 8.2)."""
@@ -93,7 +94,7 @@ class AnchorDesk:
                 register.cut_offs(),
                 {name: each.under for name, each in register.below.items()},
             )
-            self._news = (register.number, now, self._key.sign(claims, NEWS_TYPE))
+            self._news = (register.number, now, self._home.key().sign(claims, NEWS_TYPE))
         return self._news[2]
 
 

@@ -66,10 +66,13 @@ class AnchorHome:
         return self.root / "pki" / "server.key"
 
     def key(self) -> EntityKey:
-        """Return the anchor's key. Raises NoAnchor where there is none, OSError."""
+        """Return the anchor's key as it stands. Raises NoAnchor where there is none, OSError."""
         if not self.key_file.exists():
             raise self._missing()
-        return EntityKey.kept_in(self.key_file)
+        try:
+            return EntityKey.kept_in(self.key_file)
+        except ValueError as error:
+            raise NoAnchor(f"{self.key_file} holds no key; restore it from a copy.") from error
 
     def register(self) -> Register:
         """Return the register as it stands. Raises NoAnchor, OSError."""

@@ -1,22 +1,20 @@
 """Trust between regions, composed: what is heard from the anchor, whose chains hold, and which
 certificates connections may show."""
 
-import json
 import ssl
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 from grpc import ServerCredentials
 from starlette.routing import Route
 
-from gateway.config import ConfigRefused, GatewayConfig
+from gateway.config import GatewayConfig
 from gateway.consents.schema import receipt_keys
+from gateway.federation.trust.anchor_file import AnchorFile
 from gateway.federation.trust.anew import ChainsAnew
 from gateway.federation.trust.catalogue import catalogue_document, catalogue_version
-from gateway.federation.trust.chain import AnchorTrust
 from gateway.federation.trust.configuration import EntityConfiguration, Published
 from gateway.federation.trust.entity_key import EntityKey
 from gateway.federation.trust.hearing import Hearing
@@ -29,11 +27,6 @@ from gateway.federation.trust.routes import trust_routes
 from gateway.federation.trust.service import RegionStatements
 from gateway.federation.trust.sources import NewsSources
 from gateway.federation.trust.standing import StandingRegions
-from gateway.federation.trust.statement import (
-    JwkSet,
-    StatementInvalid,
-    require_federation_keys,
-)
 from gateway.server.grounds import Grounds
 from gateway.server.listening import TlsFiles
 from gateway.storage.background import BackgroundWork, Pace, Rounds
@@ -85,7 +78,7 @@ async def trust_of(grounds: Grounds) -> AsyncGenerator[Trust | None]:
     if config.federation_anchor is None or config.federation_anchor_keys is None:
         yield None
         return
-    anchor = AnchorTrust(config.federation_anchor, anchor_keys(config.federation_anchor_keys))
+    anchor = AnchorFile(config.federation_anchor, config.federation_anchor_keys)
     ca = config.federation_anchor_ca
     anchor_roots = None if ca is None else ca.read_text(encoding="ascii")
     tls = TlsFiles.of(config, grounds.home)
@@ -185,19 +178,6 @@ def own_region(grounds: Grounds) -> OwnRegion:
         clock=grounds.clock,
         next_certificate=config.federation_next_certificate,
     )
-
-
-def anchor_keys(file: Path) -> JwkSet:
-    """Return the anchor's keys in ``file``. Raises ConfigRefused, OSError."""
-    try:
-        keys: JwkSet = json.loads(file.read_bytes())
-        require_federation_keys(keys)
-    except (StatementInvalid, ValueError, AttributeError) as error:
-        raise ConfigRefused(
-            f"federation_anchor_keys: {file} must hold the anchor's public keys (JWK Set), as"
-            " `creditgate anchor keys --json` prints them."
-        ) from error
-    return keys
 
 
 def addresses_of(config: GatewayConfig, own: str) -> list[str]:

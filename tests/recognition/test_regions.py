@@ -71,11 +71,16 @@ class Two:
         """Publish a penalty and an evaluation of a company of its own; return its code."""
         self.published += 1
         subject = company(self.published)
-        evaluation = draft(f"e-{self.published}", subject, EVALUATION)
-        evaluation.content = json.dumps({"finding": grade}, separators=(",", ":")).encode()
         channel = await self.channels.of(self.abroad.gateway, PUBLISHER)
-        await publish(channel, [draft(f"p-{self.published}", subject), evaluation])
+        await publish(channel, [draft(f"p-{self.published}", subject)])
+        await self.evaluate(subject, f"e-{self.published}", grade)
         return subject
+
+    async def evaluate(self, subject: str, record: str, grade: str) -> None:
+        """Publish an evaluation more of a company."""
+        evaluation = draft(record, subject, EVALUATION)
+        evaluation.content = json.dumps({"finding": grade}, separators=(",", ":")).encode()
+        await publish(await self.channels.of(self.abroad.gateway, PUBLISHER), [evaluation])
 
     async def withdraw(self, record: str) -> None:
         """Withdraw a record."""
@@ -128,8 +133,11 @@ class Two:
         )
         return answer.recognition
 
-    async def recognise_grades(self, answer: bytes, request: bytes) -> pb.Recognition:
+    async def recognise_grades(
+        self, answer: bytes, request: bytes, **fields: Any
+    ) -> pb.Recognition:
         """Have the grades of an answer recognised."""
+        usual = {"request_id": str(uuid4())}
         channel = await self.channels.of(self.here.gateway)
         recognised = await RecognitionServiceStub(channel).RecogniseGrades(
             pb.RecogniseGradesRequest(
@@ -137,7 +145,7 @@ class Two:
                 answer=[answer],
                 request=request,
                 purpose=PURPOSE,
-                request_id=str(uuid4()),
+                **{**usual, **fields},
             ),
             timeout=20,
         )
@@ -324,6 +332,58 @@ async def test_the_grades_of_an_answer_are_recognised_while_they_are_disclosed(
     assert (code, reason) == (grpc.StatusCode.FAILED_PRECONDITION, "STATE_CONFLICT")
     code, _ = await refusal(two.recognise_grades(answer, request[:-1]))
     assert code == grpc.StatusCode.INVALID_ARGUMENT
+
+
+async def test_an_answer_is_recognised_while_there_is_nothing_more_than_it_states(
+    two: Two,
+) -> None:
+    subject = await two.publish("A")
+    answer, request = await two.served(subject)
+    none, asked = await two.served(company(99))
+    for saved in ((answer, request), (none, asked)):
+        await two.recognise_grades(*saved)
+    # Of another item: the answer is not about it.
+    await publish(await two.channels.of(two.abroad.gateway, PUBLISHER), [draft("p-more", subject)])
+    await two.recognise_grades(answer, request)
+    await two.evaluate(subject, "e-more", "D")
+    await two.evaluate(company(99), "e-first", "D")
+
+    async def refused(*saved: bytes) -> bool:
+        # The region proves it as soon as it is in its log.
+        try:
+            await two.recognise_grades(*saved)
+        except grpc.aio.AioRpcError as error:
+            return reason_of(error) == "STATE_CONFLICT"
+        return False
+
+    await eventually(partial(refused, answer, request), 5)
+    await eventually(partial(refused, none, asked), 5)
+
+
+async def test_a_retry_is_not_told_what_does_not_hold_any_more(two: Two) -> None:
+    subject = await two.publish("A")
+    document, (answer, request) = await two.report(subject), await two.served(subject)
+    report_id, grades_id = str(uuid4()), str(uuid4())
+
+    async def told_anew(reason: str) -> None:
+        retries = (
+            two.recognise(document, request_id=report_id),
+            two.recognise_grades(answer, request, request_id=grades_id),
+        )
+        for retry in retries:
+            assert (await refusal(retry))[1] == reason
+
+    first = await two.recognise(document, request_id=report_id)
+    grades = await two.recognise_grades(answer, request, request_id=grades_id)
+    await two.set_rule(longest_seconds=3_600)
+    await told_anew("REQUEST_SUPERSEDED")
+    await two.set_rule(retired=True)
+    await told_anew("REGION_NOT_ALLOWED")
+    await two.set_rule()
+    assert await two.recognise(document, request_id=report_id) == first
+    assert await two.recognise_grades(answer, request, request_id=grades_id) == grades
+    await two.withdraw(f"e-{two.published}")
+    await told_anew("STATE_CONFLICT")
 
 
 async def test_only_what_the_table_in_force_has_is_recognised(two: Two) -> None:

@@ -33,9 +33,15 @@ _SERVICE_CONFIG: Final = json.dumps(
         ]
     }
 )
+# A region that is back is heard of within the rest of a circuit that found it away: left to gRPC,
+# two minutes may pass between two tries.
+_FIRST_AGAIN_MILLISECONDS: Final = 250
+_MOST_APART_MILLISECONDS: Final = 2_000
 _OPTIONS: Final[tuple[tuple[str, Any], ...]] = (
     ("grpc.max_receive_message_length", MOST_MESSAGE_BYTES),
     ("grpc.keepalive_time_ms", _KEEPALIVE_MILLISECONDS),
+    ("grpc.initial_reconnect_backoff_ms", _FIRST_AGAIN_MILLISECONDS),
+    ("grpc.max_reconnect_backoff_ms", _MOST_APART_MILLISECONDS),
     ("grpc.enable_retries", 1),
     ("grpc.service_config", _SERVICE_CONFIG),
     # Each channel a connection of its own: a hedge does not wait behind what it hedges.

@@ -146,16 +146,15 @@ class RecognitionDesk:
             )
         require_form(request, faults)
         digest = request_digest(request)
-        before = await self._shares.run(
+        # Whatever a retry was given before is judged anew: what does not hold any more is not stated
+        # again. Only that it asks for the same is looked at first, for verifying takes long.
+        await self._shares.run(
             caller.asker,
             self._recognitions.requested,
             caller.operator_id,
             request.request_id,
             digest,
         )
-        # What a consent opened is given again as records are: while that stands.
-        if before is not None and not request.consent:
-            return before
         ask = self._ask(request, caller, digest, scope)
         document = await verified(ask)
         for _ in range(_ATTEMPTS):
@@ -258,7 +257,8 @@ class RecognitionDesk:
             )
         )
         # What it states besides, nobody has judged now: it may take a consent that is over.
-        if not set(statement_of(kept).parts) <= set(statement.parts):
+        stands = set(statement_of(kept).parts) <= set(statement.parts)
+        if not stands or kept.expires_at > found.expires_at:
             raise Refused(
                 RefusalReason.REFUSAL_REASON_REQUEST_SUPERSEDED,
                 "What was recognised by this request_id is not recognised any more; use a fresh one.",

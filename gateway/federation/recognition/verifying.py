@@ -1,18 +1,17 @@
 """Documents of another region, verified by the keys of its trust chain. Blocks for a while."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from hashlib import sha256
 from typing import Any, Final, NamedTuple
 
 from creditgate.credit_report import CreditReport
 from creditgate.refusal import Refused, Violation, invalid
 from creditgate.transparency.linked import Pinned, signing
-from creditgate.transparency.members import seconds_of
+from creditgate.transparency.members import public_member, seconds_of, unserved_member
 from creditgate.transparency.merkle import ProofInvalid
 from creditgate.transparency.note import Checkpoint
 from creditgate.transparency.verify import answer_of, verify_answer, verify_subject_proof
-from creditgate.v1.disclosed_record_pb2 import DisclosedRecord
 from creditgate.v1.disclosure_proof_pb2 import ProofKind
 from creditgate.v1.disclosure_service_pb2 import GetSubjectProofResponse
 from creditgate.v1.refusal_pb2 import RefusalReason
@@ -45,11 +44,16 @@ class VerifiedReport(NamedTuple):
     report: CreditReport
 
 
+PublicSets = Mapping[str, frozenset[bytes]]
+"""The digests of all members of a public item's set, by item (`creditgate.transparency.members`)."""
+
+
 class VerifiedGrades(NamedTuple):
-    """An answer that verified; ``public`` are its records of public items."""
+    """An answer that verified; ``public`` is what it proves of each public item that it is about, of
+    members that it withholds too."""
 
     verified: Verified
-    public: tuple[DisclosedRecord, ...]
+    public: PublicSets
 
 
 def report_of(text: str, region: Region, log: Pinned, now: int) -> VerifiedReport:
@@ -130,18 +134,27 @@ def grades_of(parts: Sequence[bytes], request: bytes, log: Pinned, now: int) -> 
         (1 << 53) - 1,
         frozenset(proved.protected),
     )
-    public = tuple(record for record in found.records if record.item not in proved.protected)
+    members = [
+        *(
+            (record.item, public_member(record))
+            for record in found.records
+            if record.item not in proved.protected
+        ),
+        *((each.item, each.digest) for each in proved.hidden),
+    ]
+    public = _sets({*items} - proved.protected, members)
     return VerifiedGrades(Verified(document, found.checkpoint), public)
 
 
 def require_disclosed(
-    records: Sequence[DisclosedRecord],
+    public: PublicSets,
     proof: GetSubjectProofResponse,
     subject: str,
     log: Pinned,
     now: int,
 ) -> None:
-    """Check that the region still discloses public ``records`` of a subject, by its proof.
+    """Check that what the region discloses of a subject is, of ``public`` items, what it was, by its
+    proof: nothing less, and nothing more.
 
     Raises Refused STATE_CONFLICT where it does not, TEMPORARILY_UNAVAILABLE for a proof that
     proves nothing now.
@@ -156,9 +169,25 @@ def require_disclosed(
             "The region does not prove what it discloses now; try again.",
             retry_after=1,
         ) from None
-    there = {(each.record, each.content_digest) for each in proved.unserved}
-    if any((record.name, record.content_digest) not in there for record in records):
-        raise over("A record was corrected, repaired, withdrawn or expired since.")
+    members = [
+        *((each.item, unserved_member(each, protected=False)) for each in proved.unserved),
+        *((each.item, each.digest) for each in proved.hidden),
+    ]
+    there = _sets(public.keys() - head.protected_items, members)
+    if there != public:
+        raise over(
+            "A record was published, corrected, repaired, withdrawn or expired since; ask the region"
+            " anew."
+        )
+
+
+def _sets(items: Set[str], members: Iterable[tuple[str, bytes]]) -> PublicSets:
+    """Return the members of each of some items."""
+    sets: dict[str, set[bytes]] = {item: set() for item in items}
+    for item, digest in members:
+        if item in sets:
+            sets[item].add(digest)
+    return {item: frozenset(digests) for item, digests in sets.items()}
 
 
 def document_keys(region: Region) -> dict[str, Any]:

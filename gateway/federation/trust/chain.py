@@ -5,7 +5,7 @@ Source: OpenID Federation 1.0, section 4 (trust chains) and section 10.2 (valida
 
 import hashlib
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
 from gateway.federation.trust.constraints import allowed_types
 from gateway.federation.trust.policy import Metadata, resolved_metadata
@@ -23,11 +23,25 @@ MOST_STATEMENTS: Final = MOST_BETWEEN + 3
 """Longest chain: what a leaf and its anchor say of themselves, and what is said in between."""
 
 
-class AnchorTrust(NamedTuple):
+class Anchor(Protocol):
     """The trust anchor: its entity identifier, and its keys as they were got out of band.
 
     Section 10.2: the anchor's keys are never taken from what is being verified.
     """
+
+    @property
+    def entity_id(self) -> str:
+        """Its entity identifier."""
+        ...
+
+    @property
+    def keys(self) -> JwkSet:
+        """Its keys as they are now."""
+        ...
+
+
+class AnchorTrust(NamedTuple):
+    """An `Anchor` whose keys stay what they are."""
 
     entity_id: str
     keys: JwkSet
@@ -55,7 +69,7 @@ class TrustChain(NamedTuple):
         return hashlib.sha256("\n".join(self.statements).encode()).hexdigest()
 
 
-def verified_chain(statements: Sequence[str], anchor: AnchorTrust, now: int) -> TrustChain:
+def verified_chain(statements: Sequence[str], anchor: Anchor, now: int) -> TrustChain:
     """Return the chain when each statement is signed by the keys of the one above it.
 
     Raises StatementInvalid.
@@ -90,7 +104,7 @@ def verified_chain(statements: Sequence[str], anchor: AnchorTrust, now: int) -> 
     )
 
 
-def anchor_configuration(token: str, anchor: AnchorTrust, now: int) -> EntityStatement:
+def anchor_configuration(token: str, anchor: Anchor, now: int) -> EntityStatement:
     """Return the anchor's entity configuration, signed by a key that was got out of band.
 
     The keys it names sign on from there, so that the anchor can change keys (section 11.2).

@@ -70,6 +70,7 @@ class Hearing(Generic[_Heard]):
         self._changed = changed
         self._newest: _Heard | None = None
         self._good_until = float("-inf")
+        self._last_failure = "nobody to ask"
         self._task: asyncio.Task[None] | None = None
 
     def current(self) -> _Heard:
@@ -125,7 +126,10 @@ class Hearing(Generic[_Heard]):
                     await asyncio.sleep(_LEAST_APART)
                 continue
             if failures % _WARN_EVERY == 0:
-                _log.warning("%s: nobody tells anything to be believed", self._name)
+                # By type, since texts may be theirs.
+                _log.warning(
+                    "%s: nobody tells anything to be believed (%s)", self._name, self._last_failure
+                )
             failures += 1
             await asyncio.sleep(min(_FIRST_PAUSE * 2 ** min(failures, 8), _LONGEST_PAUSE))
 
@@ -133,8 +137,9 @@ class Hearing(Generic[_Heard]):
         """Ask the sources in turn until one tells something; tell whether one did."""
         try:
             sources = self._sources()
-        except Refused:
+        except Refused as refused:
             # What the gateway itself does not know for the moment it may know the next.
+            self._last_failure = type(refused).__name__
             return False
         for ask in sources:
             asked_at = self._monotonic()
@@ -144,8 +149,8 @@ class Hearing(Generic[_Heard]):
                 heard = await ask(known, max(1, int(self._lease_seconds / 3)))
                 self.take(heard, asked_at)
             except Exception as error:
-                # Anything a hostile or broken peer may cause; by type, since texts are theirs.
-                _log.debug("%s: %s", self._name, type(error).__name__)
+                # Anything a hostile or broken peer may cause.
+                self._last_failure = type(error).__name__
                 continue
             return True
         return False

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Final, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from gateway.federation.trust.chain import MOST_BETWEEN, AnchorTrust
+from gateway.federation.trust.chain import MOST_BETWEEN, Anchor
 from gateway.federation.trust.statement import (
     EntityIdText,
     JwkSet,
@@ -104,7 +104,7 @@ def news_claims(
     }
 
 
-def verified_news(text: str, anchor: AnchorTrust, keys: JwkSet, now: int) -> News:
+def verified_news(text: str, anchor: Anchor, keys: JwkSet, now: int) -> News:
     """Return what ``text`` tells, when the anchor signed it with one of ``keys``.
 
     Whether it is fresh is not looked at here. Raises StatementInvalid.

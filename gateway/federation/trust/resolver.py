@@ -20,7 +20,7 @@ import httpx
 from gateway.clock import Clock
 from gateway.federation.trust.chain import (
     MOST_BETWEEN,
-    AnchorTrust,
+    Anchor,
     TrustChain,
     anchor_configuration,
     verified_chain,
@@ -69,7 +69,7 @@ class ChainResolver:
     """Resolves chains of regions under one anchor; ``anchor_roots`` (PEM) are CAs of its server,
     None the system's."""
 
-    def __init__(self, anchor: AnchorTrust, anchor_roots: str | None, clock: Clock) -> None:
+    def __init__(self, anchor: Anchor, anchor_roots: str | None, clock: Clock) -> None:
         self._anchor = anchor
         self._clock = clock
         self._stack = ExitStack()
@@ -90,10 +90,10 @@ class ChainResolver:
     @property
     def anchor_keys(self) -> JwkSet:
         """The anchor's keys: those got out of band, and those its configuration names since."""
-        top = self._top
-        if top is None or top.says.exp <= self._clock.now():
-            return self._anchor.keys
-        own = {key["kid"]: key for key in self._anchor.keys["keys"]}
+        top, known = self._top, self._anchor.keys
+        if top is None or top.says.exp <= self._clock.now() or top.keys != known:
+            return known
+        own = {key["kid"]: key for key in known["keys"]}
         return {"keys": [*{**own, **{key["kid"]: key for key in top.says.jwks["keys"]}}.values()]}
 
     def resolved(self, asked: Sequence[Asked]) -> dict[str, TrustChain | Exception]:
@@ -146,12 +146,12 @@ class ChainResolver:
         return chain
 
     def _anchor_configuration(self, *, anew: bool) -> _Statement:
-        now = self._clock.now()
+        now, keys = self._clock.now(), self._anchor.keys
         top = self._top
-        if anew or top is None or not top.fresh(now):
+        if anew or top is None or not top.fresh(now) or top.keys != keys:
             text = fetched(self._client, configuration_url(self._anchor.entity_id))
             read = anchor_configuration(text, self._anchor, now)
-            top = self._top = _Statement(text, read, self._anchor.keys, _FOR_EVER)
+            top = self._top = _Statement(text, read, keys, _FOR_EVER)
         return top
 
     def _intermediate(self, entity_id: str, link: _Statement) -> "_Superior":

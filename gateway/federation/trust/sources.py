@@ -6,7 +6,7 @@ from typing import Final
 import httpx
 
 from gateway.clock import Clock
-from gateway.federation.trust.chain import AnchorTrust
+from gateway.federation.trust.chain import Anchor
 from gateway.federation.trust.hearing import Ask
 from gateway.federation.trust.news import NEWS_PATH, News, verified_news
 from gateway.federation.trust.statement import JwkSet
@@ -27,7 +27,7 @@ class NewsSources:
 
     def __init__(
         self,
-        anchor: AnchorTrust,
+        anchor: Anchor,
         anchor_roots: str | None,
         keys: Callable[[], JwkSet],
         peers: Callable[[], Mapping[str, KnownRegion]],

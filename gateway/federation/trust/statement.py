@@ -37,6 +37,10 @@ class StatementInvalid(ValueError):
     repeats nothing of it."""
 
 
+class UnknownSigner(StatementInvalid):
+    """It is signed with a key that its issuer is not known by."""
+
+
 class EntityStatement(BaseModel):
     """Claims of an entity statement (section 3.1), those that mean something here.
 
@@ -142,7 +146,7 @@ def checked_claims(token: str, keys: JwkSet, typ: str) -> dict[str, Any]:
             raise StatementInvalid("it is of another type")
         fitting = [jwk for jwk in keys.get("keys", ()) if jwk.get("kid") == header.get("kid")]
         if not header.get("kid") or len(fitting) != 1:
-            raise StatementInvalid("it is signed with a key that its issuer is not known by")
+            raise UnknownSigner("it is signed with a key that its issuer is not known by")
         key = JWKRegistry.import_key(dict(fitting[0]))
         if isinstance(key, OctKey):
             raise StatementInvalid("it is signed with a key that its issuer is not known by")

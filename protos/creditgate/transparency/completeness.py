@@ -6,9 +6,9 @@ value binds subject, item and whole set, and whose key is the gateway's own: tha
 other leaf of them is its word (`ProvedSubject.on_word`).
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from creditgate.transparency.facts import (
@@ -38,13 +38,10 @@ from creditgate.v1.disclosure_proof_pb2 import (
     MapHeadProof,
     ProtectedSetProof,
     ProtectedTree,
-    PublicSetProof,
     SubjectProof,
     UnservedRecord,
+    WithheldRecord,
 )
-
-_NONE: Final[Mapping[str, int]] = MappingProxyType({})
-
 
 LONGEST_SECONDS: Final = 3_600
 """For how long a head is vouched for at most: an older one proves nothing of a later instant."""
@@ -75,17 +72,22 @@ class ProvedSubject(NamedTuple):
     """What is proved of one subject.
 
     ``items`` were proved as public or, if among ``protected``, by a leaf of their own;
-    ``all_public`` tells that there is no other public item with records. ``withheld`` counts,
-    by item, the members that the caller may not have. ``unserved`` are members told without
-    their content, where no records were to be proved complete.
+    ``all_public`` tells that there is no other public item with records. ``hidden`` are the
+    members that the caller may not have. ``unserved`` are members told without their content,
+    where no records were to be proved complete.
     """
 
     subject: str
     items: tuple[str, ...]
     protected: frozenset[str]
     all_public: bool
-    withheld: Mapping[str, int]
+    hidden: tuple[WithheldRecord, ...]
     unserved: tuple[UnservedRecord, ...]
+
+    @property
+    def withheld(self) -> Mapping[str, int]:
+        """How many members the caller may not have, by item."""
+        return Counter(each.item for each in self.hidden)
 
     @property
     def on_word(self) -> tuple[str, ...]:
@@ -189,7 +191,7 @@ def verify_subject(
         items,
         frozenset(protected),
         proof.all_public,
-        _withheld(proof.public_set),
+        tuple(proof.public_set.withheld),
         unserved,
     )
 
@@ -295,12 +297,3 @@ def _require_disclosed(
 def _require_ascending(names: Sequence[str], otherwise: str) -> None:
     if any(left >= right for left, right in pairwise(names)):
         raise ProofInvalid(otherwise)
-
-
-def _withheld(public_set: PublicSetProof) -> Mapping[str, int]:
-    if not public_set.withheld:
-        return _NONE
-    counts: dict[str, int] = {}
-    for member in public_set.withheld:
-        counts[member.item] = counts.get(member.item, 0) + 1
-    return MappingProxyType(counts)

@@ -126,6 +126,23 @@ async def test_the_next_source_is_asked_where_one_says_nothing() -> None:
     assert asked[:2] == ["anchor", "peer"]
 
 
+async def test_why_nothing_is_believed_is_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    by_another = new_key().sign(news_claims(ANCHOR, NOW, 3, {LEAF: 2}, {}), NEWS_TYPE)
+
+    async def ask(_known: int, _wait: int) -> News:
+        await asyncio.sleep(0)
+        return verified_news(by_another, TRUST, TRUST.keys, NOW)
+
+    listening = hearing(Watch(), StandingClock(), lambda: (ask,))
+    listening.start()
+
+    async def told() -> bool:
+        return "UnknownSigner" in caplog.text
+
+    await eventually(told)
+    await listening.stop()
+
+
 def signed(**more: Any) -> str:
     claims = {**news_claims(ANCHOR, NOW, 3, {LEAF: 2}, {}), **more}
     return KEYS[ANCHOR].sign(claims, NEWS_TYPE)
