@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection
 
 from gateway.disclose.model import Line
-from gateway.federation.asking.uses import RegionChunk
 from gateway.meter.model import lines_of
 from gateway.settle.use import Combination, Supply
+from gateway.settlement.net_answers import AnswerBlock
 from gateway.settlement.region_records import region_records
 from gateway.settlement.revisions import KnownRevisions, Numbers, changes, distinct, distinct_of
 from gateway.settlement.sums import Sums
@@ -38,20 +38,6 @@ class PartKey(NamedTuple):
     purpose: int
     line_no: int
     unit_price: int
-
-
-class AnswerRow(NamedTuple):
-    """An answer of the month, net of what was reversed of it.
-
-    ``elsewhere`` is the chunk of another region that it charges, None of own records; only then
-    ``lines`` are net, and ``entries`` none.
-    """
-
-    served_at: int
-    purpose: int
-    lines: str
-    entries: bytes
-    elsewhere: RegionChunk | None
 
 
 class _Counted(NamedTuple):
@@ -98,14 +84,14 @@ class EntryCounts:
         self._answers = Sums()
         self._supplies = Sums()
 
-    def add(self, connection: Connection, rows: Sequence[AnswerRow]) -> None:
+    def add(self, connection: Connection, block: AnswerBlock) -> None:
         """Count a block of answers; revisions are looked up on ``connection``.
 
         Raises LookupError where the ledger names what is not there.
         """
-        counted = self._own(connection, rows)
-        if others := {row.elsewhere: at for at, row in enumerate(rows) if row.elsewhere}:
-            elsewhere = self._elsewhere(connection, rows, others)
+        counted = self._own(connection, block.entries)
+        if block.elsewhere:
+            elsewhere = self._elsewhere(connection, block)
             counted = _Counted(
                 np.concatenate((counted.row, elsewhere.row)),
                 np.concatenate((counted.subject, elsewhere.subject)),
@@ -114,12 +100,12 @@ class EntryCounts:
         row, subject, line = counted
         if not len(row):
             return
-        cuts = np.array([row.served_at for row in rows], np.int64)
-        cut = np.searchsorted(self._starts, cuts, side="right") - 1
-        purposes = np.array([row.purpose for row in rows], np.int64)
+        served_at = np.array(block.served_at, np.int64)
+        cut = np.searchsorted(self._starts, served_at, side="right") - 1
+        purposes = np.array(block.purposes, np.int64)
         part = self._part_at[cut[row], purposes[row], line]
         for at in np.flatnonzero(part < 0).tolist():
-            part[at] = self._priced(rows[row[at]], int(cut[row[at]]), int(line[at]))
+            part[at] = self._priced(block, int(row[at]), int(cut[row[at]]), int(line[at]))
         self._note_subjects(part.astype(np.int64) << _SUBJECT_BITS | subject)
         self._combine(row, subject, self._rank[part], cut)
 
@@ -141,31 +127,30 @@ class EntryCounts:
             found.append(Combination(start, supplies, answers[combination]))
         return tuple(sorted(found))
 
-    def _own(self, connection: Connection, rows: Sequence[AnswerRow]) -> _Counted:
+    def _own(self, connection: Connection, entries: Sequence[bytes]) -> _Counted:
         """Return the records of this region that a block has."""
-        entries = np.frombuffer(b"".join([row.entries for row in rows]), np.int64)
-        counts = np.array([len(row.entries) for row in rows]) // _ENTRY_BYTES
-        self._revisions.learn(connection, entries)
-        return _Counted(np.repeat(np.arange(len(rows)), counts), *self._revisions.of(entries))
+        revisions = np.frombuffer(b"".join(entries), np.int64)
+        counts = np.fromiter(map(len, entries), np.int64, len(entries)) // _ENTRY_BYTES
+        answers = np.repeat(np.arange(len(entries)), counts)
+        return _Counted(answers, *self._revisions.of(connection, revisions))
 
-    def _elsewhere(
-        self, connection: Connection, rows: Sequence[AnswerRow], others: Mapping[RegionChunk, int]
-    ) -> _Counted:
-        """Return the records of other regions that a block has; ``others`` are such answers."""
-        charged = {chunk: rows[at].lines for chunk, at in others.items()}
+    def _elsewhere(self, connection: Connection, block: AnswerBlock) -> _Counted:
+        """Return the records of other regions that a block has."""
+        charged = {chunk: block.lines[at] for chunk, at in block.elsewhere.items()}
         found = region_records(connection, self._operator_id, charged, self._lines)
-        records = [(others[chunk], each) for chunk, some in found.items() for each in some]
+        records = [(block.elsewhere[chunk], each) for chunk, some in found.items() for each in some]
         return _Counted(
             np.array([at for at, _ in records], np.int64),
             self._revisions.numbers([each.subject for _, each in records]),
             np.array([each.line_no for _, each in records], np.int32),
         )
 
-    def _priced(self, row: AnswerRow, cut: int, line_no: int) -> int:
+    def _priced(self, block: AnswerBlock, answer: int, cut: int, line_no: int) -> int:
         """Return the part of an entry whose line was served at several prices in the cut."""
-        for line in lines_of(row.lines):
+        for line in lines_of(block.lines[answer]):
             if line.line_no == line_no:
-                return self._index_of[PartKey(cut, row.purpose, line_no, line.unit_price)]
+                purpose = block.purposes[answer]
+                return self._index_of[PartKey(cut, purpose, line_no, line.unit_price)]
         raise LookupError("an answer of the ledger has an entry of no line of its own")
 
     def _note_subjects(self, pairs: Numbers) -> None:

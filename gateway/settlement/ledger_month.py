@@ -8,32 +8,35 @@ however long it takes and whenever it is read again.
 
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Collection, Generator, Mapping, Sequence
+from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from functools import cached_property
 from itertools import pairwise
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Connection, Engine, Select, and_, func, literal_column, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Engine,
+    Select,
+    and_,
+    func,
+    literal_column,
+    select,
+)
 
 from creditgate.rating.use import UsePart
 from gateway.disclose.lines import lines_numbered
-from gateway.federation.asking.uses import RegionChunk
-from gateway.meter.model import (
-    ANSWER,
-    REVERSAL,
-    lines_of,
-    lines_text,
-    pack_entries,
-    unpack_entries,
-)
+from gateway.meter.model import ANSWER, REVERSAL, lines_of, lines_text
 from gateway.meter.tables import USAGE
 from gateway.settle.use import Combination, Owed, PriceClassOf
-from gateway.settlement.entries import AnswerRow, EntryCounts, PartKey
-from gateway.settlement.priced_lines import PricedLines, priced_lines, text_of, without
+from gateway.settlement.entries import EntryCounts, PartKey
+from gateway.settlement.net_answers import ANSWER_COLUMNS, AnswerBlock, NetAnswers, Reversed
 from gateway.settlement.region_records import region_records
 from gateway.settlement.right_lines import RightLines
 from gateway.settlement.right_use import right_uses
-from gateway.storage.engines import reading, snapshot
+from gateway.storage.driver_rows import column_blocks
+from gateway.storage.engines import snapshot
 
 _GROUPS_AT_ONCE: Final = 1_000
 # Written out, not bound: only then can a planner tell that the partial index serves.
@@ -56,16 +59,14 @@ NOWHERE: Final = LedgerPosition(0, 0)
 """Before the first answer."""
 
 
-class Reversed(NamedTuple):
-    """What was credited of an answer: by the row of ``sequence``, of the answer's own lines
-    and entries those reversed."""
+class _Counts(NamedTuple):
+    """Records and answers by part, the last sequence counted (0 for none), and whether some of the
+    answers charge records of other regions."""
 
-    sequence: int
-    served_at: int
-    purpose: int
-    lines: str
-    reversed_lines: str
-    reversed_entries: bytes
+    records: Counter[PartKey]
+    answers: Counter[PartKey]
+    last: int
+    elsewhere: bool
 
 
 class LedgerMonth:
@@ -96,7 +97,8 @@ class LedgerMonth:
                 for sequence, use in right_uses(connection, operator_id, right).items()
                 if self.from_ <= use.served_at < until and sequence <= position.sequence
             }
-            records, answers, self.last_sequence = self._counts(connection)
+            self._net = NetAnswers(self._reversed, self._right)
+            records, answers, self.last_sequence, self._elsewhere = self._counts(connection)
             self._lines = lines_numbered(connection, {key.line_no for key in records})
         self._keys = tuple(sorted(key for key, count in records.items() if count))
         self.parts: Sequence[UsePart] = tuple(
@@ -114,22 +116,16 @@ class LedgerMonth:
     def owed(self) -> Sequence[Owed]:
         """Return what is owed to other regions for their records, by their list prices, in
         order. Raises LookupError where such records were not kept."""
+        if not self._elsewhere:
+            return []
         amounts: Counter[tuple[int, int, str]] = Counter()
         counts: Counter[tuple[int, int, str]] = Counter()
-        query = self._entry_rows().where(_OWN.entries == b"")
-        options = {"yield_per": self._at_once}
-        with (
-            snapshot(self._engine) as connection,
-            reading(self._engine) as other,
-            connection.execute(query, execution_options=options) as rows,
-        ):
-            for some in rows.partitions():
-                answers = [self._net(*row) for row in some]
-                charged = {each.elsewhere: each for each in answers if each.elsewhere}
-                texts = {chunk: each.lines for chunk, each in charged.items()}
+        with self._blocks(_OWN.entries == b"") as (other, blocks):
+            for block in blocks:
+                texts = {chunk: block.lines[at] for chunk, at in block.elsewhere.items()}
                 records = region_records(other, self.operator_id, texts, self._lines)
-                for chunk, each in charged.items():
-                    cut = bisect_right(self._starts, each.served_at) - 1
+                for chunk, at in block.elsewhere.items():
+                    cut = bisect_right(self._starts, block.served_at[at]) - 1
                     for line_no, kept in records[chunk]:
                         amounts[cut, line_no, kept.region] += kept.fee
                         counts[cut, line_no, kept.region] += 1
@@ -158,14 +154,15 @@ class LedgerMonth:
             answers,
         )
 
-    def _counts(self, connection: Connection) -> tuple[Counter[PartKey], Counter[PartKey], int]:
-        """Return records and answers by part, and the last sequence counted, 0 for none."""
+    def _counts(self, connection: Connection) -> _Counts:
         records: Counter[PartKey] = Counter()
         answers: Counter[PartKey] = Counter()
+        elsewhere = False
         last = max((credited.sequence for credited in self._reversed.values()), default=0)
         for cut, (start, end) in enumerate(pairwise((*self._starts, self.until))):
-            for text, purpose, rows, newest in self._groups(connection, start, end):
+            for text, purpose, rows, newest, fewest in self._groups(connection, start, end):
                 last = max(last, newest)
+                elsewhere = elsewhere or not fewest
                 for line_no, count, unit_price in lines_of(text):
                     key = PartKey(cut, purpose, line_no, unit_price)
                     records[key] += count * rows
@@ -180,31 +177,32 @@ class LedgerMonth:
         for sequence, use in self._right.items():
             cut = bisect_right(self._starts, use.served_at) - 1
             for sign, lines in ((-1, use.lines), (1, use.right_lines)):
-                for (line_no, price), count in self._left(sequence, lines).items():
+                for (line_no, price), count in self._net.lines_left(sequence, lines).items():
                     key = PartKey(cut, use.purpose, line_no, price)
                     records[key] += sign * count
                     answers[key] += sign
-        return records, answers, last
-
-    def _left(self, sequence: int, lines: str) -> PricedLines:
-        """Return what is left of lines of an answer beyond what was reversed of it."""
-        credited = self._reversed.get(sequence)
-        left = priced_lines(lines)
-        return without(left, priced_lines(credited.reversed_lines)) if credited else left
+        return _Counts(records, answers, last, elsewhere)
 
     def _groups(
         self, connection: Connection, start: int, end: int
-    ) -> Generator[tuple[str, int, int, int]]:
-        """Yield the different lines of answers by purpose, how many had them, and the newest."""
+    ) -> Generator[tuple[str, int, int, int, int]]:
+        """Yield the different lines of answers by purpose, how many had them, the newest, and the
+        fewest own entries of one: none where it charges records of other regions."""
+        fewest = func.min(_OWN.entry_count)
         query = self._answers(
-            select(_OWN.lines, _OWN.purpose, func.count(), func.max(_OWN.sequence)), start, end
+            select(_OWN.lines, _OWN.purpose, func.count(), func.max(_OWN.sequence), fewest),
+            start,
+            end,
         ).group_by(_OWN.lines, _OWN.purpose)
         with connection.execute(query, execution_options={"yield_per": _GROUPS_AT_ONCE}) as found:
             for row in found:
-                yield row[0], row[1], row[2], row[3]
+                yield row[0], row[1], row[2], row[3], row[4]
 
     def _reversals(self, connection: Connection) -> Mapping[int, Reversed]:
         """Return what was credited of answers of the month, by the answer's sequence."""
+        # No index has it: else a planner may look for the reversals of all answers of the month,
+        # which are many, instead of the answers of all reversals, which are few.
+        served_at = _OWN.served_at + literal_column("0")
         query = of_answers(
             select(
                 _OWN.sequence,
@@ -218,8 +216,8 @@ class LedgerMonth:
         ).where(
             CREDIT.c.operator_id == self.operator_id,
             CREDIT.c.sequence <= self.position.sequence,
-            _OWN.served_at >= self.from_,
-            _OWN.served_at < self.until,
+            served_at >= self.from_,
+            served_at < self.until,
         )
         return {row[0]: Reversed(*row[1:]) for row in connection.execute(query)}
 
@@ -231,57 +229,23 @@ class LedgerMonth:
             self._keys,
             {key.line_no: self._lines[key.line_no] for key in self._keys},
         )
-        query = self._entry_rows()
-        options = {"yield_per": self._at_once}
-        with (
-            snapshot(self._engine) as connection,
-            reading(self._engine) as other,
-            connection.execute(query, execution_options=options) as found,
-        ):
-            for rows in found.partitions():
-                counts.add(other, [self._net(*row) for row in rows])
+        with self._blocks() as (other, blocks):
+            for block in blocks:
+                counts.add(other, block)
         return counts
 
-    def _entry_rows(self) -> Select[*tuple[Any, ...]]:
-        """Return the query of the answers of the month, as `_net` takes them."""
-        return self._answers(
-            select(
-                _OWN.sequence,
-                _OWN.served_at,
-                _OWN.purpose,
-                _OWN.lines,
-                _OWN.entries,
-                _OWN.request_id,
-                _OWN.chunk,
-            ),
-            self.from_,
-            self.until,
-        )
-
-    def _net(
-        self,
-        sequence: int,
-        served_at: int,
-        purpose: int,
-        lines: str,
-        entries: bytes,
-        request_id: str,
-        chunk: int,
-    ) -> AnswerRow:
-        # Of own records there are entries.
-        elsewhere = None if entries else RegionChunk(request_id, chunk)
-        right = self._right.get(sequence)
-        if right is not None:
-            lines, entries = right.right_lines, right.right_entries
-        credited = self._reversed.get(sequence)
-        if credited is not None:
-            left = Counter(unpack_entries(entries)) - Counter(
-                unpack_entries(credited.reversed_entries)
-            )
-            entries = pack_entries(tuple(left.elements()))
-            if elsewhere is not None:
-                lines = text_of(self._left(sequence, lines))
-        return AnswerRow(served_at, purpose, lines, entries, elsewhere)
+    @contextmanager
+    def _blocks(
+        self, *narrowed: ColumnElement[bool]
+    ) -> Generator[tuple[Connection, Iterator[AnswerBlock]]]:
+        """Give the answers of the month, or some, and what to look up by what they name."""
+        query = self._answers(select(*ANSWER_COLUMNS), self.from_, self.until).where(*narrowed)
+        with (
+            snapshot(self._engine) as connection,
+            snapshot(self._engine) as other,
+            closing(column_blocks(connection, query, self._at_once)) as found,
+        ):
+            yield other, map(self._net.block, found)
 
     def _answers(
         self, query: Select[*tuple[Any, ...]], start: int, end: int

@@ -4,22 +4,22 @@ Kept as arrays, 20 bytes for each revision met and some 26 for each subject: mem
 what was looked at, not with how often.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Connection, bindparam, select
+from sqlalchemy import Connection, select
 
 from gateway.disclose.tables import REVISIONS
-from gateway.storage.paging import pages
+from gateway.storage.among import among, listed
+from gateway.storage.driver_rows import column_blocks
 
 Numbers = NDArray[np.int64]
 _NONE: Final = np.empty(0, np.int64)
 _Kind = TypeVar("_Kind", np.int64, np.bytes_)
-_REVISIONS: Final = select(REVISIONS.c.sequence, REVISIONS.c.subject, REVISIONS.c.line_no).where(
-    REVISIONS.c.sequence.in_(bindparam("sequences", expanding=True))
-)
+_REVISIONS: Final = select(REVISIONS.c.sequence, REVISIONS.c.subject, REVISIONS.c.line_no)
+_AT_ONCE: Final = 10_000
 
 
 class KnownRevisions:
@@ -33,16 +33,25 @@ class KnownRevisions:
         self._subjects: NDArray[np.bytes_] = np.empty(0, "S18")
         self._numbers = _NONE
 
-    def learn(self, connection: Connection, sequences: Numbers) -> None:
-        """Read those of ``sequences`` that were not met yet.
+    def of(self, connection: Connection, sequences: Numbers) -> tuple[Numbers, NDArray[np.int32]]:
+        """Return the subject and the line of each revision, read where it was not met yet.
 
         Raises LookupError for one that is not in the store.
         """
-        wanted = distinct(sequences)
+        # In order they are found several times faster than as they come.
+        wanted, places = np.unique(sequences, return_inverse=True)
         unknown = wanted[~_among(wanted, self._sequences)]
-        if not len(unknown):
-            return
-        found, subjects, lines = _read(connection, unknown.tolist())
+        if len(unknown):
+            self._learn(connection, unknown)
+        at = np.searchsorted(self._sequences, wanted)
+        return self._subjects_of[at][places], self._lines_of[at][places]
+
+    def numbers(self, subjects: Sequence[str]) -> Numbers:
+        """Return the number of each of these subjects, the same as where a revision is about it."""
+        return self._numbered(np.array([name.encode() for name in subjects], "S18"))
+
+    def _learn(self, connection: Connection, unknown: Numbers) -> None:
+        found, subjects, lines = _read(connection, unknown)
         if len(found) != len(unknown):
             raise LookupError("the ledger names a revision that is not in the store")
         together = np.concatenate((self._sequences, found))
@@ -50,15 +59,6 @@ class KnownRevisions:
         self._sequences = together[order]
         self._subjects_of = np.concatenate((self._subjects_of, self._numbered(subjects)))[order]
         self._lines_of = np.concatenate((self._lines_of, lines))[order]
-
-    def of(self, sequences: Numbers) -> tuple[Numbers, NDArray[np.int32]]:
-        """Return the subject and the line of each revision; all must have been learnt."""
-        at = np.searchsorted(self._sequences, sequences)
-        return self._subjects_of[at], self._lines_of[at]
-
-    def numbers(self, subjects: Sequence[str]) -> Numbers:
-        """Return the number of each of these subjects, the same as where a revision is about it."""
-        return self._numbered(np.array([name.encode() for name in subjects], "S18"))
 
     def _numbered(self, subjects: NDArray[np.bytes_]) -> Numbers:
         met, inverse = np.unique(subjects, return_inverse=True)
@@ -103,16 +103,19 @@ def _among(wanted: NDArray[_Kind], known: NDArray[_Kind]) -> NDArray[np.bool_]:
 
 
 def _read(
-    connection: Connection, sequences: Iterable[int]
+    connection: Connection, sequences: Numbers
 ) -> tuple[Numbers, NDArray[np.bytes_], NDArray[np.int32]]:
+    dialect = connection.dialect
+    query = _REVISIONS.where(among(REVISIONS.c.sequence, dialect))
     found: list[Numbers] = [_NONE]
     subjects: list[NDArray[np.bytes_]] = [np.empty(0, "S18")]
     lines: list[NDArray[np.int32]] = [np.empty(0, np.int32)]
-    for some in pages(sequences):
-        rows = connection.execute(_REVISIONS, {"sequences": some}).all()
-        if rows:
-            numbers, names, line_nos = zip(*rows, strict=True)
+    for start in range(0, len(sequences), _AT_ONCE):
+        some = listed(sequences[start : start + _AT_ONCE].tolist(), dialect)
+        for numbers, names, line_nos in column_blocks(
+            connection, query.params(among=some), _AT_ONCE
+        ):
             found.append(np.array(numbers, np.int64))
-            subjects.append(np.array([name.encode() for name in names]))
+            subjects.append(np.array(names, np.bytes_))
             lines.append(np.array(line_nos, np.int32))
     return np.concatenate(found), np.concatenate(subjects), np.concatenate(lines)

@@ -17,9 +17,21 @@ _ROWS_A_STATEMENT: Final = 100
 
 def driver_text(statement: Executable, dialect: Dialect) -> str:
     """Return the text of ``statement`` for `Connection.exec_driver_sql` with tuples."""
+    return str(_compiled(statement, dialect))
+
+
+def driver_statement(statement: Executable, dialect: Dialect) -> tuple[str, tuple[Any, ...]]:
+    """Return the text of ``statement`` and the values it was written with, in the text's order,
+    for a cursor of the driver."""
+    compiled = _compiled(statement, dialect)
+    values = compiled.params
+    return str(compiled), tuple([values[name] for name in compiled.positiontup])
+
+
+def _compiled(statement: Executable, dialect: Dialect) -> Any:
     style = "qmark" if dialect.name == "sqlite" else "format"
     positional = cast(Any, type(dialect))(paramstyle=style)
-    return str(cast(Any, statement).compile(dialect=positional))
+    return cast(Any, statement).compile(dialect=positional)
 
 
 def add_rows(connection: Connection, table: Table, rows: Sequence[Sequence[object]]) -> None:

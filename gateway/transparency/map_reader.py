@@ -19,6 +19,7 @@ from sqlalchemy import Connection, Dialect, Engine, bindparam, select
 from sqlalchemy.dialects import sqlite
 
 from creditgate.v1.disclosure_proof_pb2 import MapHeadProof, ProtectedTree
+from gateway.storage.among import among
 from gateway.storage.engines import reading, snapshot
 from gateway.transparency.log import MerkleLog, SignedCheckpoint
 from gateway.transparency.map_openness import Openness, read_openness
@@ -28,7 +29,6 @@ from gateway.transparency.map_rows import (
     HeadRow,
     MemberRow,
     SetRow,
-    among,
     rows_of,
 )
 from gateway.transparency.map_sets import (

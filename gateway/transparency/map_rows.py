@@ -1,18 +1,13 @@
 """Rows of the disclosure map, read and written by the thousand in a transaction of another's."""
 
-import json
 from collections.abc import Collection, Iterable, Sequence
 from functools import cache
 from typing import Any, Final, NamedTuple, cast
 
 from sqlalchemy import (
-    ARRAY,
-    BigInteger,
-    Column,
     Connection,
     Dialect,
     Row,
-    String,
     bindparam,
     delete,
     func,
@@ -25,6 +20,7 @@ from sqlalchemy.sql.expression import ColumnElement
 
 from creditgate.transparency.facts import NO_END
 from creditgate.transparency.prefix_tree import EMPTY
+from gateway.storage.among import among, listed
 from gateway.storage.statements import add_rows, driver_text, put_rows
 from gateway.transparency.map_tables import MAP_HEAD, MAP_MEMBERS, MAP_SETS, MAP_TILES
 
@@ -78,16 +74,6 @@ HEAD: Final = select(*(MAP_HEAD.c[name] for name in HeadRow._fields))
 _ENDING: Final = MAP_MEMBERS.c.changes_at < literal_column(str(NO_END))
 
 
-def among(column: Column[Any], dialect: Dialect) -> ColumnElement[bool]:
-    """Return that ``column`` is one of those bound as ``among``: a JSON array of them on
-    SQLite, an array on PostgreSQL."""
-    if dialect.name == "sqlite":
-        listed = func.json_each(bindparam("among")).table_valued("value")
-        return column.in_(select(listed.c.value))
-    kind = String if isinstance(column.type, String) else BigInteger
-    return column == func.any(bindparam("among", type_=ARRAY(kind)))
-
-
 def rows_of(dialect: Dialect) -> "MapRows":
     """Return the rows of databases of a dialect: compiled once, which takes long."""
     return _rows_of(type(dialect))
@@ -102,7 +88,7 @@ class MapRows:
     """Reads and writes the map's rows in the database of one dialect."""
 
     def __init__(self, dialect: Dialect) -> None:
-        self._is_sqlite = dialect.name == "sqlite"
+        self._dialect = dialect
         own = MAP_MEMBERS.c.subject, MAP_MEMBERS.c.item, MAP_MEMBERS.c.digest
         self._members = driver_text(
             select(*own).where(
@@ -149,7 +135,7 @@ class MapRows:
     ) -> Iterable[Row[str, str, bytes]]:
         """Return what is disclosed of some subjects at ``at``, the map's time: the subject, item
         and digest of each member."""
-        return connection.exec_driver_sql(self._members, (self._bound(subjects), at))
+        return connection.exec_driver_sql(self._members, (listed(subjects, self._dialect), at))
 
     def members_of_item(self, connection: Connection, item: str) -> list[MemberRow]:
         """Return all members of an item, also those not disclosed yet."""
@@ -197,7 +183,7 @@ class MapRows:
         self, connection: Connection, subjects: Collection[str]
     ) -> dict[tuple[str, str], SetRow]:
         """Return the sets of some subjects, by subject and item."""
-        rows = connection.exec_driver_sql(self._sets, (self._bound(subjects),))
+        rows = connection.exec_driver_sql(self._sets, (listed(subjects, self._dialect),))
         return {row[:2]: row for row in map(SetRow._make, rows)}
 
     def keep_sets(self, connection: Connection, rows: Sequence[SetRow]) -> None:
@@ -211,7 +197,7 @@ class MapRows:
     def tiles(self, connection: Connection, tree: int, places: Collection[int]) -> dict[int, bytes]:
         """Return the tiles kept at some places of a tree."""
         asked = [2 * place + tree for place in places]
-        rows = connection.exec_driver_sql(self._tiles, (self._bound(asked),))
+        rows = connection.exec_driver_sql(self._tiles, (listed(asked, self._dialect),))
         return {place >> 1: bytes(tile) for place, tile in rows}
 
     def keep_tiles(self, connection: Connection, tree: int, tiles: dict[int, bytes | None]) -> None:
@@ -222,9 +208,6 @@ class MapRows:
         put_rows(connection, MAP_TILES, kept)
         _each(connection, self._drop_tile, [(2 * p + tree,) for p, tile in ordered if tile is None])
 
-    def _bound(self, listed: Collection[Any]) -> Any:
-        return json.dumps(list(listed)) if self._is_sqlite else list(listed)
-
 
 def _kind(protected: bool) -> ColumnElement[bool]:
     # One kind at a time: the index begins with it.
@@ -232,6 +215,6 @@ def _kind(protected: bool) -> ColumnElement[bool]:
 
 
 def _each(connection: Connection, statement: str, rows: Iterable[tuple[Any, ...]]) -> None:
-    listed = list(rows)
-    if listed:
-        connection.exec_driver_sql(statement, listed)
+    together = list(rows)
+    if together:
+        connection.exec_driver_sql(statement, together)

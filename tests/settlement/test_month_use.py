@@ -2,10 +2,12 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import event, update
 
 from creditgate.rating.rating import rate
 from creditgate.rating.use import UsePart
@@ -18,6 +20,7 @@ from tests.examples import rarely_on_postgresql
 from tests.settle.drawn import MONTH, Books, books, facts
 from tests.settle.month import PlainMonth, Served
 from tests.settlement.world import Ledger
+from tests.stores import engines_of
 
 SEEDS = 25
 
@@ -170,6 +173,40 @@ def test_what_is_metered_later_is_not_in_a_month_read_up_to_a_place(engines: Eng
     assert [part.records for part in now.parts] == [1]
     assert now.last_sequence > at.sequence
     assert (before.subjects([0]), now.subjects([0])) == (1, 1)
+
+
+def test_nothing_is_read_to_tell_that_no_region_is_owed_anything(engines: Engines) -> None:
+    ledger, connections = Ledger(engines), list[object]()
+    fact = Served(10, 1, "x", "penalty", "mem", "11", 1, 5)
+    ledger.serve([fact, fact._replace(answer=2, subject="y")])
+    use = LedgerMonths(engines.records).month_use("alpha", [0], MONTH, lambda item, at: "")
+    event.listen(engines.records, "engine_connect", connections.append)
+    assert use.owed() == []
+    assert connections == []
+    # One answer of another region among others, alike but for that, is enough.
+    ledger.serve([fact._replace(answer=3)], elsewhere={3})
+    use = LedgerMonths(engines.records).month_use("alpha", [0], MONTH, lambda item, at: "")
+    assert [(each.records, each.amount) for each in use.owed()] == [(1, 1)]
+
+
+def test_reversals_of_a_month_are_not_looked_for_by_all_its_answers(
+    sqlite_store: tuple[str, Path],
+) -> None:
+    asked: list[tuple[str, Any]] = []
+
+    def hear(_c: object, _cursor: object, statement: str, values: object, *_: object) -> None:
+        asked.append((statement, values))
+
+    with engines_of(*sqlite_store) as engines:
+        Ledger(engines).serve([Served(10, 1, "x", "penalty", "mem", "11", 1, 5)])
+        event.listen(engines.records, "before_cursor_execute", hear)
+        LedgerMonths(engines.records).month_use("alpha", [0], MONTH, lambda item, at: "")
+        ((statement, values),) = [each for each in asked if "AS credit" in each[0]]
+        with engines.records.connect() as connection:
+            rows = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values)
+            plan = "\n".join(str(row[-1]) for row in rows)
+    assert "ix_usage_answers_reversals" in plan
+    assert "served_at" not in plan
 
 
 def test_revision_that_is_gone_from_the_store_is_told_not_passed_over(engines: Engines) -> None:
