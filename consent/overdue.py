@@ -9,6 +9,7 @@ from sqlalchemy import (
     Engine,
     Select,
     TextClause,
+    bindparam,
     case,
     exists,
     func,
@@ -33,7 +34,13 @@ from consent.writes import wrote
 from creditgate.federated_query import CLIENT_PREFIX
 
 _REMOVAL: Final = CONSENT_REMOVAL.c
-_NONE_OPEN: Final = literal(value=False)
+_OVERDUE: Final = (_REMOVAL.deadline <= bindparam("now"), _REMOVAL.report_by <= bindparam("now"))
+_other = CONSENT_REMOVAL.alias()
+_MORE_OPEN: Final = exists().where(
+    _other.c.consent_id == _REMOVAL.consent_id,
+    _other.c.finding == FOUND,
+    _other.c.acknowledged_at.is_(None),
+)
 
 
 class LateRemoval(NamedTuple):
@@ -46,6 +53,26 @@ class LateRemoval(NamedTuple):
     deadline: int
     life_until: int
     more_open: bool = False
+
+
+def _some(which: TextClause, more_open: ColumnElement[bool]) -> Select[*tuple[Any, ...]]:
+    return (
+        select(
+            _REMOVAL.consent_id,
+            _REMOVAL.operator_id,
+            _REMOVAL.deadline,
+            _REMOVAL.life_until,
+            more_open,
+        )
+        .where(which)
+        .order_by(_REMOVAL.deadline)
+        .limit(bindparam("most"))
+    )
+
+
+# Asked every second or so: to put a statement together costs more than to ask it.
+_LATE: Final = _some(IS_LATE, literal(value=False)).where(*_OVERDUE)
+_MADE_GOOD: Final = _some(IS_MADE_GOOD, _MORE_OPEN)
 
 
 class SqlOverdue:
@@ -62,17 +89,11 @@ class SqlOverdue:
     def late(self, now: int, limit: int) -> list[LateRemoval]:
         """Return up to ``limit`` removals that are overdue at ``now`` (seconds, UTC), or were
         when the word came, and that nobody was told of."""
-        return self._read(_some(IS_LATE, limit).where(*_overdue(now)))
+        return self._read(_LATE, now=now, most=limit)
 
     def made_good(self, limit: int) -> list[LateRemoval]:
         """Return up to ``limit`` removals that were told of and are acknowledged by now."""
-        other = CONSENT_REMOVAL.alias()
-        more_open = exists().where(
-            other.c.consent_id == _REMOVAL.consent_id,
-            other.c.finding == FOUND,
-            other.c.acknowledged_at.is_(None),
-        )
-        return self._read(_some(IS_MADE_GOOD, limit, more_open))
+        return self._read(_MADE_GOOD, most=limit)
 
     def of_subject(self, subject: str, now: int, limit: int) -> list[LateRemoval]:
         """Return of up to ``limit`` consents of a subject the removal that is overdue the longest
@@ -89,11 +110,12 @@ class SqlOverdue:
                 CONSENT.c.subject == subject,
                 ~begins_with(CONSENT.c.client_id, CLIENT_PREFIX),
                 _REMOVAL.acknowledged_at.is_(None),
-                *_overdue(now),
+                *_OVERDUE,
             )
             .group_by(_REMOVAL.consent_id, _REMOVAL.operator_id)
             .order_by(first)
-            .limit(limit)
+            .limit(limit),
+            now=now,
         )
 
     def put_off(
@@ -133,9 +155,9 @@ class SqlOverdue:
         """Note that it is told of these that they are made good."""
         self._note(removals, RECTIFIED)
 
-    def _read(self, query: Select[*tuple[Any, ...]]) -> list[LateRemoval]:
+    def _read(self, query: Select[*tuple[Any, ...]], **asked: int) -> list[LateRemoval]:
         with self._reader.connect() as connection:
-            return [LateRemoval(*row) for row in connection.execute(query)]
+            return [LateRemoval(*row) for row in connection.execute(query, asked)]
 
     def _note(self, removals: Collection[LateRemoval], finding: int) -> None:
         keys = [(each.consent_id, each.life_until) for each in removals]
@@ -146,24 +168,3 @@ class SqlOverdue:
             connection.execute(update(CONSENT_REMOVAL).where(its.in_(keys)).values(finding=finding))
             for key in keys:
                 wrote(connection, CONSENT_REMOVAL, *key)
-
-
-def _overdue(now: int) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
-    return _REMOVAL.deadline <= now, _REMOVAL.report_by <= now
-
-
-def _some(
-    which: TextClause, limit: int, more_open: ColumnElement[bool] = _NONE_OPEN
-) -> Select[*tuple[Any, ...]]:
-    return (
-        select(
-            _REMOVAL.consent_id,
-            _REMOVAL.operator_id,
-            _REMOVAL.deadline,
-            _REMOVAL.life_until,
-            more_open,
-        )
-        .where(which)
-        .order_by(_REMOVAL.deadline)
-        .limit(limit)
-    )

@@ -4,7 +4,7 @@ from collections.abc import Collection
 from functools import lru_cache
 from typing import Final, NamedTuple
 
-from sqlalchemy import func, select
+from sqlalchemy import bindparam, func, select
 
 from consent.beginnings import begins_with
 from consent.given_elsewhere import PartOf, parts_of
@@ -24,6 +24,7 @@ from consent.unreadable import unreadable_left
 from consent.uses import Use, uses_of
 
 _MOST_REMEMBERED: Final = 2_048
+_DOCUMENT: Final = select(CONSENT.c.document).where(CONSENT.c.consent_id == bindparam("wanted"))
 
 
 class Asked(NamedTuple):
@@ -42,9 +43,8 @@ class ConsentQueries(RemovalQueries):
 
     def get(self, consent_id: str) -> Consent | None:
         """Return one consent as written; None where there is none of that id."""
-        query = select(CONSENT.c.document).where(CONSENT.c.consent_id == consent_id)
         with self._reader.connect() as connection:
-            document = connection.execute(query).scalar_one_or_none()
+            document = connection.execute(_DOCUMENT, {"wanted": consent_id}).scalar_one_or_none()
         return None if document is None else Consent.model_validate_json(document)
 
     def readable(self, consent_ids: Collection[str]) -> dict[str, Consent]:

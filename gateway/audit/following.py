@@ -34,6 +34,11 @@ _MOST_GAPS: Final = 10_000
 _KEYS_A_QUERY: Final = 500
 _FOLLOWED: Final = select(FOLLOWED.c.source, FOLLOWED.c.sequence)
 _GAPS: Final = select(GAPS)
+_MOVED: Final = (
+    update(FOLLOWED)
+    .where(FOLLOWED.c.source == bindparam("of_source"))
+    .values(sequence=bindparam("come_to"))
+)
 
 
 class Position(NamedTuple):
@@ -108,8 +113,7 @@ def follow_to(connection: Connection, before: Position, after: Position) -> None
     """Keep how far a source was followed, in the connection's transaction."""
     if before == after:
         return
-    own = FOLLOWED.c.source == before.source
-    moved = connection.execute(update(FOLLOWED).where(own).values(sequence=after.sequence))
+    moved = connection.execute(_MOVED, {"of_source": before.source, "come_to": after.sequence})
     if not moved.rowcount:
         connection.execute(insert(FOLLOWED).values(source=before.source, sequence=after.sequence))
     if before.gaps.keys() != after.gaps.keys():

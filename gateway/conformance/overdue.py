@@ -9,6 +9,7 @@ from sqlalchemy import (
     Table,
     bindparam,
     case,
+    exists,
     literal,
     literal_column,
     select,
@@ -89,7 +90,9 @@ class OverdueRemovals:
             self._stands(Finding.NONE),
             columns.deadline <= bindparam("now"),
         )
-        self._any_passed = select(columns.deadline).where(*self._passed).limit(1)
+        # As the partial index has it: SQLite does not see that one of them is.
+        begun = columns.finding.in_([_written(Finding.DUE), _written(Finding.CLOSING)])
+        self._any = select(exists().where(*self._passed), exists().where(begun))
         marked = select(
             columns.operator_id,
             self._key,
@@ -99,7 +102,7 @@ class OverdueRemovals:
             region,
         ).limit(_AT_ONCE)
         self._marked_as = {
-            finding: marked.where(self._stands(finding))
+            finding: marked.where(begun, self._stands(finding))
             for finding in (Finding.DUE, Finding.CLOSING)
         }
 
@@ -109,6 +112,9 @@ class OverdueRemovals:
         Blocks. Raises what the stores raise; the next step goes on.
         """
         self._duties.follow()
+        with reading(self._evidence) as connection:
+            if not any(connection.execute(self._any, {"now": now}).one()):
+                return
         self._mark(now)
         while self._open_some(now):
             pass
@@ -116,9 +122,6 @@ class OverdueRemovals:
             pass
 
     def _mark(self, now: int) -> None:
-        with reading(self._evidence) as connection:
-            if connection.execute(self._any_passed, {"now": now}).first() is None:
-                return
         with self._evidence.begin() as connection:
             # A word that comes first wins: the condition is looked at with the row locked.
             due = update(self._table).where(*self._passed).values(finding=Finding.DUE)
@@ -147,7 +150,7 @@ class OverdueRemovals:
             self._findings.removal_acknowledged(
                 each.operator_id, each.event_sequence, now, each.region
             )
-        self._set(marked, literal_column(str(Finding.CLOSED.value)))
+        self._set(marked, _written(Finding.CLOSED))
         return len(marked) == _AT_ONCE
 
     def _marked(self, finding: Finding) -> list[_Marked]:
@@ -171,5 +174,9 @@ class OverdueRemovals:
             wrote(connection, self._table, [tuple(key.values()) for key in keys])
 
     def _stands(self, finding: Finding) -> ColumnElement[bool]:
-        # Written out, not bound: only then can a planner tell that a partial index serves.
-        return self._columns.finding == literal_column(str(finding.value))
+        return self._columns.finding == _written(finding)
+
+
+def _written(finding: Finding) -> ColumnElement[int]:
+    # Not bound: only then can a planner tell that a partial index serves.
+    return literal_column(str(finding.value))

@@ -14,6 +14,12 @@ _COME_TO_ANSWERS: Final = select(POSITIONS.c.name, POSITIONS.c.position).where(
     POSITIONS.c.name.startswith(_ANSWERS)
 )
 
+_MOVED: Final = (
+    update(POSITIONS)
+    .where(POSITIONS.c.name == bindparam("of_log"))
+    .values(position=bindparam("come_to"))
+)
+
 
 def answers_to(operator_id: str) -> str:
     """Return the name of the answers to an operator, as a log."""
@@ -33,8 +39,6 @@ def come_to_answers(connection: Connection) -> dict[str, int]:
 
 def come_further(connection: Connection, name: str, position: int) -> None:
     """Keep that a log was followed up to ``position``; one follower at a time."""
-    moved = connection.execute(
-        update(POSITIONS).where(POSITIONS.c.name == name).values(position=position)
-    )
+    moved = connection.execute(_MOVED, {"of_log": name, "come_to": position})
     if not moved.rowcount:
         connection.execute(insert(POSITIONS).values(name=name, position=position))

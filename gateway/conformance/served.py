@@ -1,7 +1,7 @@
 """What an operator was served, as the usage ledger has it: whole records, and those that a
 consent cut."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain
@@ -24,6 +24,7 @@ from gateway.storage.paging import pages
 from gateway.storage.remembered import Remembered
 
 _MOST_REMEMBERED: Final = 8_192
+_ANSWER: Final = int(ANSWER)
 _Alike = tuple[str, str, bytes]
 """The name of the consent an answer rests on, its asked items, and its entries."""
 
@@ -97,6 +98,7 @@ class ServedReader:
         self._read_consents = consents.readable
         self._consents = Remembered[str, Consent](_MOST_REMEMBERED)
         self._revisions = Remembered[int, _Revision](_MOST_REMEMBERED)
+        self._opened = Remembered[_Alike, _Opened](_MOST_REMEMBERED)
 
     def read(self, connection: Connection, operator_id: str, after: int, limit: int) -> Served:
         """Return what the next ``limit`` answers to an operator after a position held.
@@ -105,41 +107,62 @@ class ServedReader:
         """
         asked = {"operator": operator_id, "after": after, "most": limit}
         rows = connection.execute(_ANSWERS, asked).all()
-        # By place: to look up a name costs more than everything else an answer needs.
-        plain = b"".join([row[3] for row in rows if not row[1] and row[4] == ANSWER])
+        plain: list[bytes] = []
         # Firms ask about the same companies again and again: of answers alike the last one tells.
         last_at: dict[_Alike, int] = {}
-        for row in rows:
-            if row[1] and row[3] and row[4] == ANSWER:
-                alike = row[1], row[5], row[3]
-                last_at[alike] = max(row[2], last_at.get(alike, row[2]))
-        cut = self._cut_of(connection, last_at)
+        for _, consent, served_at, entries, kind, asked_items in rows:
+            if kind != _ANSWER or not entries:
+                continue
+            if not consent:
+                plain.append(entries)
+            elif last_at.get(alike := (consent, asked_items, entries), -1) < served_at:
+                last_at[alike] = served_at
+        whole, cut, copies = self._held(connection, last_at)
         return Served(
-            rows[-1].sequence if rows else after,
-            np.concatenate((np.frombuffer(plain, np.int64), np.array(cut.whole, np.int64))),
-            np.array(cut.cut, np.int64),
-            cut.copies,
+            rows[-1][0] if rows else after,
+            np.concatenate((np.frombuffer(b"".join(plain), np.int64), np.array(whole, np.int64))),
+            np.array(cut, np.int64),
+            copies,
             len(rows) == limit,
         )
 
-    def _cut_of(self, connection: Connection, last_at: Mapping[_Alike, int]) -> "_Cut":
-        """Return what answers under consents held, each given last at an instant."""
-        found = _Cut()
-        if not last_at:
-            return found
-        ids = {name.removeprefix(NAME_PREFIX) for name, _, _ in last_at}
-        known = self._consents.of(ids, self._consents_by_id)
-        entries = [unpack_entries(packed) for _, _, packed in last_at]
+    def _held(
+        self, connection: Connection, last_at: Mapping[_Alike, int]
+    ) -> tuple[list[int], list[int], list[CutCopy]]:
+        """Return what answers under consents held, each given last at an instant; see `Served`."""
+        known = self._opened.of(last_at.keys(), partial(self._read_opened, connection))
+        whole: list[int] = []
+        cut: list[int] = []
+        copies: list[CutCopy] = []
+        for alike, at in last_at.items():
+            opened = known.get(alike)
+            if opened is None:
+                cut += unpack_entries(alike[2])
+                continue
+            whole += opened.whole
+            keep_until = at + opened.life_seconds
+            for copy in opened.copies:
+                cut.append(copy[0])
+                copies.append(CutCopy(*copy, keep_until))
+        return whole, cut, copies
+
+    def _read_opened(
+        self, connection: Connection, some: Collection[_Alike]
+    ) -> Iterable[tuple[_Alike, "_Opened"]]:
+        """Yield what answers held, but for those whose consents cannot be read."""
+        names = {name.removeprefix(NAME_PREFIX) for name, _, _ in some}
+        known = self._consents.of(names, self._consents_by_id)
+        entries = [unpack_entries(packed) for _, _, packed in some]
         revisions = self._revisions.of(
             {*chain.from_iterable(entries)}, partial(_read_revisions, connection)
         )
-        for ((name, asked_items, _), at), sequences in zip(last_at.items(), entries, strict=True):
-            consent = known.get(name.removeprefix(NAME_PREFIX))
-            if consent is None:
-                found.cut.extend(sequences)
-            else:
-                found.add(consent, asked_items, at, [revisions[each] for each in sequences])
-        return found
+        for alike, sequences in zip(some, entries, strict=True):
+            name, asked_items, _ = alike
+            if consent := known.get(name.removeprefix(NAME_PREFIX)):
+                yield (
+                    alike,
+                    _Opened.of(consent, asked_items, [revisions[each] for each in sequences]),
+                )
 
     def _consents_by_id(self, consent_ids: Iterable[str]) -> Iterable[tuple[str, Consent]]:
         for some in pages(consent_ids):
@@ -151,32 +174,30 @@ def served_operators(connection: Connection) -> dict[str, int]:
     return {row[0]: row[1] for row in connection.execute(_LAST_ANSWERS)}
 
 
-@dataclass(slots=True)
-class _Cut:
-    """What answers under consents held; see `Served`."""
+class _Opened(NamedTuple):
+    """What answers alike under a consent held: revisions ``whole``, and ``copies``, each a `CutCopy`
+    as far as it does not depend on when it was served; they may be kept ``life_seconds`` from then."""
 
-    whole: list[int] = field(default_factory=list[int])
-    cut: list[int] = field(default_factory=list[int])
-    copies: list[CutCopy] = field(default_factory=list[CutCopy])
+    whole: Sequence[int]
+    copies: Sequence[tuple[int, bytes, bytes, int, str]]
+    life_seconds: int
 
-    def add(
-        self, consent: Consent, asked_items: str, served_at: int, revisions: Iterable["_Revision"]
-    ) -> None:
-        """Add what an answer held that rests on ``consent`` and looked for ``asked_items``."""
+    @classmethod
+    def of(cls, consent: Consent, asked_items: str, revisions: Iterable["_Revision"]) -> "_Opened":
+        """Return what an answer held that rests on ``consent`` and looked for ``asked_items``."""
         subject, consent_id = consent.subject, consent.consent_id
         items, fields = items_under(consent, asked_items), consent.terms.fields_by_item
-        keep_until = served_at + consent.terms.data_life_seconds
+        whole: list[int] = []
+        copies: list[tuple[int, bytes, bytes, int, str]] = []
         for revision in revisions:
             sequence, item = revision.sequence, revision.item
             if revision.subject == subject and item in items:
                 digest, element = revision.cut_to(fields[item])
                 until = revision.disclosed_until
-                self.cut.append(sequence)
-                self.copies.append(
-                    CutCopy(sequence, element, digest, until, consent_id, keep_until)
-                )
+                copies.append((sequence, element, digest, until, consent_id))
             else:
-                self.whole.append(sequence)
+                whole.append(sequence)
+        return cls(whole, copies, consent.terms.data_life_seconds)
 
 
 @dataclass(slots=True)

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 
 from consent.tables import FOLLOWED
 
@@ -16,18 +16,24 @@ LIVES: Final = "consent-lives"
 """The log of consents' changes, as far as it is known of granted ones when to look at them."""
 
 
+_KEPT: Final = select(FOLLOWED.c.sequence).where(FOLLOWED.c.name == bindparam("of_log"))
+_BEGUN: Final = insert(FOLLOWED)
+_FORWARD: Final = (
+    update(FOLLOWED)
+    .where(FOLLOWED.c.name == bindparam("of_log"), FOLLOWED.c.sequence < bindparam("come_to"))
+    .values(sequence=bindparam("come_to"))
+)
+
+
 def come_to(connection: Connection, name: str) -> int:
     """Return the sequence up to which the log of ``name`` was followed, 0 at first."""
-    query = select(FOLLOWED.c.sequence).where(FOLLOWED.c.name == name)
-    return connection.execute(query).scalar() or 0
+    return connection.execute(_KEPT, {"of_log": name}).scalar() or 0
 
 
 def come_further(connection: Connection, name: str, sequence: int) -> None:
     """Keep that the log of ``name`` was followed up to ``sequence``; it never goes back."""
-    own = FOLLOWED.c.name == name
-    forward = own & (FOLLOWED.c.sequence < sequence)
-    known = connection.execute(select(FOLLOWED.c.sequence).where(own)).scalar()
+    known = connection.execute(_KEPT, {"of_log": name}).scalar()
     if known is None:
-        connection.execute(insert(FOLLOWED).values(name=name, sequence=sequence))
+        connection.execute(_BEGUN, {"name": name, "sequence": sequence})
     else:
-        connection.execute(update(FOLLOWED).where(forward).values(sequence=sequence))
+        connection.execute(_FORWARD, {"of_log": name, "come_to": sequence})

@@ -11,7 +11,7 @@ from functools import partial
 from itertools import accumulate, chain
 from typing import Final, NamedTuple
 
-from sqlalchemy import Connection, Engine, select, true
+from sqlalchemy import Connection, Engine, LargeBinary, bindparam, case, func, select
 
 from consent.model import NAME_PREFIX
 from consent.tables import CONSENT, SUBJECT_USE, SUBJECT_USES
@@ -30,7 +30,36 @@ _ENTRIES_AT_ONCE: Final = 10_000
 _ANSWERS_AT_ONCE: Final = 4_000
 _ANSWER: Final = int(ANSWER)
 _ENTRY_BYTES: Final = 8
+_FEW_ENTRIES: Final = 64
+_NO_END: Final = 2**62
 _MOST_KNOWN: Final = 100_000
+# What was asked about one subject has records of that one alone. Of answers about several the entries
+# may be many bytes: null here, and read once it is known of how many answers.
+_NEXT: Final = (
+    select(
+        USAGE.c.entry_count,
+        USAGE.c.sequence,
+        USAGE.c.consent,
+        case(
+            (
+                (USAGE.c.asked_subjects == 1) & (USAGE.c.entry_count > 0),
+                func.substr(USAGE.c.entries, 1, _ENTRY_BYTES, type_=LargeBinary),
+            ),
+            (USAGE.c.entry_count <= _FEW_ENTRIES, USAGE.c.entries),
+        ),
+        USAGE.c.kind,
+    )
+    .where(
+        USAGE.c.operator_id == bindparam("operator"),
+        USAGE.c.sequence > bindparam("after"),
+        USAGE.c.sequence <= bindparam("until"),
+    )
+    .order_by(USAGE.c.sequence)
+    .limit(_ANSWERS_AT_ONCE)
+)
+_ENTRIES: Final = select(USAGE.c.sequence, USAGE.c.entries).where(
+    USAGE.c.sequence.in_(bindparam("sequences", expanding=True))
+)
 
 
 class IndexedAnswer(NamedTuple):
@@ -81,45 +110,27 @@ class SubjectUses:
 
 
 def next_answers(
-    connection: Connection, operator_id: str, after: int, until: int | None = None
+    connection: Connection, operator_id: str, after: int, until: int = _NO_END
 ) -> list[IndexedAnswer]:
     """Return the next answers by sequence, up to ``until``, with about `_ENTRIES_AT_ONCE`
     entries; rows that credit one come as answers without any."""
-    of_operator = USAGE.c.operator_id == operator_id
-    counts = connection.execute(
-        select(USAGE.c.sequence, USAGE.c.entry_count)
-        .where(
-            of_operator,
-            USAGE.c.sequence > after,
-            true() if until is None else USAGE.c.sequence <= until,
-        )
-        .order_by(USAGE.c.sequence)
-        .limit(_ANSWERS_AT_ONCE)
-    ).all()
-    if not counts:
-        return []
-    # Their entries are many bytes, so they are read only once it is known of how many answers.
-    up_to_it = list(accumulate(count for _, count in counts))
-    last, _ = counts[min(bisect_left(up_to_it, _ENTRIES_AT_ONCE), len(counts) - 1)]
-    rows = connection.execute(
-        select(
-            USAGE.c.sequence,
-            USAGE.c.consent,
-            USAGE.c.entries,
-            USAGE.c.kind,
-            USAGE.c.asked_subjects,
-        )
-        .where(of_operator, USAGE.c.sequence > after, USAGE.c.sequence <= last)
-        .order_by(USAGE.c.sequence)
-    ).all()
+    asked = {"operator": operator_id, "after": after, "until": until}
+    rows = connection.execute(_NEXT, asked).all()
+    up_to_it = list(accumulate([row[0] for row in rows]))
+    rows = rows[: bisect_left(up_to_it, _ENTRIES_AT_ONCE) + 1]
+    large = [sequence for _, sequence, _, entries, _ in rows if entries is None]
+    read = {
+        sequence: entries
+        for some in pages(large)
+        for sequence, entries in connection.execute(_ENTRIES, {"sequences": some})
+    }
     return [
-        # What was asked about one subject has records of that one alone.
         IndexedAnswer(
-            sequence, consent, unpack_entries(packed[:_ENTRY_BYTES] if asked == 1 else packed)
+            sequence, consent, unpack_entries(read[sequence] if entries is None else entries)
         )
         if kind == _ANSWER
         else IndexedAnswer(sequence, "", ())
-        for sequence, consent, packed, kind, asked in rows
+        for _, sequence, consent, entries, kind in rows
     ]
 
 

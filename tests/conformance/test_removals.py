@@ -1,8 +1,11 @@
 """Removals owed for events: by all who were served, until each says that it is done (G9)."""
 
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
 import pytest
+from sqlalchemy import event as engine_events
 from sqlalchemy import select
 
 from creditgate.v1.vocabulary_pb2 import Severity
@@ -13,6 +16,7 @@ from gateway.storage.engines import Engines, reading
 from tests.clock import NOW
 from tests.conformance.disclosing import HOUR, ByDays, Disclosing, LedgerHolders
 from tests.meter.world import admitted
+from tests.stores import engines_of
 
 TWO_DAYS = NOW + 48 * HOUR
 
@@ -109,6 +113,33 @@ def test_a_deadline_follows_the_grade_of_the_copy_that_must_go(world: World) -> 
     assert duty == Duty(
         "alpha", event, "one", Severity.SEVERITY_SERIOUS, NOW + 24 * HOUR, None, None
     )
+
+
+def test_a_step_looks_for_what_is_due_by_indexes_alone(sqlite_store: tuple[str, Path]) -> None:
+    asked: list[tuple[str, Any]] = []
+
+    def note(
+        _c: object, _cursor: object, statement: str, values: object, _x: object, _many: bool
+    ) -> None:
+        asked.append((statement, values))
+
+    with engines_of(*sqlite_store) as engines:
+        world = World(engines)
+        sequence = world.disclosing.publish("one")
+        world.disclosing.serve("alpha", sequence)
+        world.disclosing.end("one")
+        world.overdue.step(NOW)
+        engine_events.listen(world.engines.evidence, "before_cursor_execute", note)
+        world.overdue.step(NOW)
+        world.overdue.step(TWO_DAYS)
+        engine_events.remove(world.engines.evidence, "before_cursor_execute", note)
+        about = [each for each in asked if "removal_duties " in each[0]]
+        assert len(about) > 4
+        with reading(world.engines.evidence) as connection:
+            for statement, values in about:
+                rows = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values)
+                assert not [row for row in rows if "SCAN removal_duties" in row[-1]], statement
+        assert world.findings.opened
 
 
 def test_what_is_owed_is_told_the_moment_the_event_is_committed(world: World) -> None:

@@ -9,7 +9,7 @@ from sqlalchemy import Engine
 from consent.model import Consent
 from consent.sql import SqlConsents
 from gateway.consents.accesses import Access, Accesses, Period, Place
-from gateway.consents.subject_uses import SubjectUses
+from gateway.consents.subject_uses import SubjectUses, next_answers
 from gateway.disclose.model import Line
 from gateway.meter.ledger import UsageLedger
 from gateway.meter.model import Charged, LineCount, pack_entries
@@ -86,7 +86,7 @@ class Ledger:
             if record.item == OPEN or consent
         ]
         entries = random.sample(allowed, random.randrange(5))
-        outcome = self._charge(operator_id, consent, entries)
+        outcome = self.charge(operator_id, consent, entries)
         assert isinstance(outcome, Charged)
         nothing_found = consent is not None
         for place, sequence in enumerate(entries):
@@ -111,7 +111,7 @@ class Ledger:
                 Served(consent.subject, operator_id, consent.name, self.clock.at, place, "")
             )
 
-    def _charge(self, operator_id: str, consent: Consent | None, entries: list[int]) -> object:
+    def charge(self, operator_id: str, consent: Consent | None, entries: list[int]) -> object:
         lines = [
             self.line_no[Line(record.item, record.source, record.region)]
             for record in map(self.records.__getitem__, entries)
@@ -193,6 +193,20 @@ def test_what_is_found_equals_what_was_served(records_engine: Engine, seed: int)
             while ledger.uses.index_more(operator_id):
                 pass
     assert ledger.accesses.complete_until() == ledger.clock.at - 60
+
+
+def test_an_answer_is_indexed_by_everybody_whose_records_it_holds_however_many(
+    records_engine: Engine,
+) -> None:
+    ledger = Ledger(records_engine, Random(1))
+    few, many, nothing = [*ledger.records][:4], [*ledger.records] * 10, list[int]()
+    for entries in (few, many, nothing):
+        ledger.answers += 1
+        assert isinstance(ledger.charge("alpha", None, entries), Charged)
+    with records_engine.connect() as connection:
+        answers = next_answers(connection, "alpha", 0)
+        assert [list(each.entries) for each in answers] == [few, many, nothing]
+        assert [each.sequence for each in next_answers(connection, "alpha", 1, 2)] == [2]
 
 
 def test_an_index_taken_up_twice_holds_each_use_once(records_engine: Engine) -> None:

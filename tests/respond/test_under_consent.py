@@ -1,10 +1,12 @@
 """What counts as served under a consent is what it opened, and of who gave it."""
 
 import pytest
+from sqlalchemy import select, update
 
 from consent.model import ONCE, WITHIN_PERIOD, ConsentItem
 from consent.queries import ConsentQueries
 from consent.states import FINAL
+from consent.tables import CONSENT as CONSENT_TABLE
 from creditgate.v1.consent_service_pb2 import ConsentAccessMode
 from creditgate.v1.vocabulary_pb2 import Openness
 from gateway.catalogue.model import CATALOGUE_ITEM
@@ -48,6 +50,37 @@ async def test_what_has_become_public_and_what_is_anothers_is_not_served_under_a
     assert [list(each.served_fields) for each in answer.records] == [["score"], [], []]
     assert (len(served(world).copies), len(served(world).whole)) == (1, 2)
     assert seen(world, 1) == {"a": True, "b": False}
+
+
+async def test_answers_alike_are_read_from_memory_but_not_what_no_consent_could_be_read_for(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.publish(record("a", 1, CONSENT, content=CONTENT))
+    consent = world.give(1)
+    await world.ask(1, consent=consent.name)
+    reader = ServedReader(ConsentQueries(world.engine))
+    own = CONSENT_TABLE.c.consent_id == consent.consent_id
+
+    def write(document: str) -> None:
+        with world.engine.begin() as connection:
+            connection.execute(update(CONSENT_TABLE).where(own).values(document=document))
+
+    def read(after: int) -> Served:
+        with reading(world.engine) as connection:
+            return reader.read(connection, "alpha", after, 100)
+
+    with reading(world.engine) as connection:
+        document = connection.execute(select(CONSENT_TABLE.c.document).where(own)).scalar_one()
+    write("{}")
+    first = read(0)
+    assert (len(first.cut), first.copies) == (1, [])
+    write(document)
+    (copy,) = read(0).copies
+    world.clock.at += 7
+    await world.ask(1, consent=consent.name)
+    monkeypatch.setattr(ConsentQueries, "readable", None)
+    monkeypatch.setattr("gateway.conformance.served.cut_digest", None)
+    assert read(first.position).copies == [copy._replace(keep_until=copy.keep_until + 7)]
 
 
 async def test_a_copy_given_twice_may_be_kept_until_the_later_ones_life_is_over(

@@ -1,5 +1,7 @@
 """Canonical content is taken apart into the very bytes it is made of, and nothing else is."""
 
+from typing import Any
+
 import pytest
 import rfc8785
 from hypothesis import given
@@ -8,11 +10,17 @@ from hypothesis import strategies as st
 from creditgate.transparency.content import members_of, object_of
 
 NAMES = st.from_regex(r"[a-z][a-z0-9_]{0,8}", fullmatch=True)
-VALUES = st.text(max_size=20) | st.integers(-(2**53) + 1, 2**53 - 1) | st.booleans()
+PLAIN = st.text(max_size=20) | st.integers(-(2**53) + 1, 2**53 - 1) | st.booleans()
+VALUES = (
+    PLAIN
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.lists(PLAIN, max_size=3)
+    | st.dictionaries(NAMES, PLAIN, max_size=3)
+)
 
 
 @given(st.dictionaries(NAMES, VALUES, max_size=8))
-def test_members_are_the_bytes_of_canonical_content(content: dict[str, str | int | bool]) -> None:
+def test_members_are_the_bytes_of_canonical_content(content: dict[str, Any]) -> None:
     text = rfc8785.dumps(content).decode()
     members = members_of(text)
     assert [member.name for member in members] == sorted(content)
@@ -50,6 +58,13 @@ def test_members_are_the_bytes_of_canonical_content(content: dict[str, str | int
         '{["a"]:1}',
         '{"a":' + "[" * 100_000 + "}",
         '{"a":1e}',
+        '{"a":01}',
+        '{"a":-}',
+        '{"a":"\\x"}',
+        '{"a":"\n"}',
+        '{"a":{"b":1}',
+        '{"a":1}"b":2}',
+        '{"a":1,"b":{"c":2}',
     ],
 )
 def test_what_is_not_canonical_is_refused(content: str) -> None:
