@@ -29,12 +29,18 @@ class Pace:
 
 class Turn(NamedTuple):
     """One side's turn: what its load generator saw, the server's CPU seconds, how many cores
-    others on the machine used meanwhile, and of the CPU seconds those of the process that serves."""
+    others on the machine used meanwhile, of the CPU seconds those of the process that serves, and
+    those that the server used later, while other sides were called."""
 
     outcome: Outcome
     cpu: float
     others: float
     serving_cpu: float
+    put_off_cpu: float
+
+    def with_more(self, cpu: float) -> "Turn":
+        """Return it with so many CPU seconds more that the server used later."""
+        return self._replace(cpu=self.cpu + cpu, put_off_cpu=self.put_off_cpu + cpu)
 
     def calls_per_second(self) -> float:
         """Answers a second."""
@@ -87,18 +93,37 @@ def take_turns(sides: Sequence[Side], pace: Pace) -> list[list[Turn]]:
 
     Each side has a server of its own: what follows an answer, as the keeper does, comes when the
     other side calls, and belongs to the turn all the same. So the CPU of a turn is all that the
-    server used from its begin to its end, less what it uses anyway while others are called.
+    server used from its begin to its end, less what it uses anyway while others are called. What
+    follows the warm-up comes before the turns, and what follows the last of them counts: as part of
+    each.
     """
-    idle = settled([side.server for side in sides])
+    servers = [side.server for side in sides]
+    settled(servers)
     for side in sides:
         side.run(pace.warm_up)
+    idle = settled(servers)
     slices = pace.slices if len(sides) > 1 else 1
     order = cycle((range(len(sides)), range(len(sides))[::-1]))
     turns = [
         _turn(sides, chain.from_iterable(islice(order, slices)), pace.seconds / slices, idle)
         for _ in range(pace.turns)
     ]
-    return [list(column) for column in zip(*turns, strict=True)]
+    left = _left(servers, idle)
+    return [
+        [turn.with_more(cpu / pace.turns) for turn in column]
+        for column, cpu in zip(zip(*turns, strict=True), left, strict=True)
+    ]
+
+
+def _left(servers: Sequence[Server], idle: Sequence[float]) -> list[float]:
+    """Return the CPU seconds that servers use for what is left of their turns."""
+    began, before = perf_counter(), [server.cpu for server in servers]
+    settled(servers)
+    took = perf_counter() - began
+    return [
+        max(0.0, server.cpu - cpu - share * took)
+        for server, cpu, share in zip(servers, before, idle, strict=True)
+    ]
 
 
 def _turn(
@@ -110,8 +135,11 @@ def _turn(
     loads = sum(side.load.cpu for side in sides)
     before = [side.server.cpu for side in sides]
     serving_before = [side.server.serving_cpu for side in sides]
+    while_called = [0.0 for _ in sides]
     for place in order:
+        cpu = sides[place].server.cpu
         outcomes[place].append(sides[place].run(seconds))
+        while_called[place] += sides[place].server.cpu - cpu
     used = [side.server.cpu - cpu for side, cpu in zip(sides, before, strict=True)]
     serving = [
         side.server.serving_cpu - cpu for side, cpu in zip(sides, serving_before, strict=True)
@@ -120,10 +148,12 @@ def _turn(
     took = perf_counter() - began
     others = (machine_cpu() - all_before - loads - sum(used)) / took
     seen = [Outcome.of_all(each) for each in outcomes]
-    return [
-        Turn(outcome, cpu - share * (took - outcome.seconds), others, answering)
-        for outcome, cpu, share, answering in zip(seen, used, idle, serving, strict=True)
-    ]
+    turns: list[Turn] = []
+    for place, outcome in enumerate(seen):
+        cpu = used[place] - idle[place] * (took - outcome.seconds)
+        put_off = max(0.0, cpu - while_called[place])
+        turns.append(Turn(outcome, cpu, others, serving[place], put_off))
+    return turns
 
 
 class Spread(NamedTuple):

@@ -3,6 +3,8 @@
 import subprocess
 import sys
 
+import pytest
+
 from benchmarks.clients.protocol import Outcome
 from benchmarks.processes import Server
 from benchmarks.rounds import Turn
@@ -38,6 +40,9 @@ def test_slices_of_a_turn_count_together() -> None:
     second = Outcome(
         calls=1, seconds=0.25, records=3, longest_bytes=7, latencies_us=[900], client_cpu=0.2
     )
-    turn = Turn(Outcome.of_all([first, second]), cpu=0.3, others=0.0, serving_cpu=0.2)
+    both = Outcome.of_all([first, second])
+    turn = Turn(both, cpu=0.3, others=0.0, serving_cpu=0.2, put_off_cpu=0.0)
     assert (turn.calls_per_second(), turn.records_per_second()) == (4, 12)
     assert (turn.p50(), turn.p99(), turn.outcome.longest_bytes) == (2, 900, 9)
+    more = turn.with_more(0.06)
+    assert (more.cpu_per_call(), more.put_off_cpu) == (pytest.approx(120_000), 0.06)
