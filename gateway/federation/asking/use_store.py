@@ -46,11 +46,15 @@ class ToKeep(NamedTuple):
     consent: Consent | None = None
 
     @property
-    def key(self) -> tuple[str, str, str, str, int]:
-        """What it is kept by, its consent's first, which is locked first."""
-        consent_id = "" if self.consent is None else self.consent.consent_id
+    def consent_id(self) -> str:
+        """The consent's id, "" without."""
+        return "" if self.consent is None else self.consent.consent_id
+
+    @property
+    def key(self) -> tuple[str, str, str, int]:
+        """What it is kept by."""
         its = self.answer
-        return consent_id, its.operator_id, its.request_id, its.region, its.first_subject
+        return its.operator_id, its.request_id, its.region, its.first_subject
 
 
 class RegionUses:
@@ -76,23 +80,32 @@ class RegionUses:
         return kept
 
     def keep_all(self, chunks: Sequence[ToKeep]) -> list[bool | Exception]:
-        """Make chunks durable, in one transaction; tell of each what `keep` returns or raises.
+        """Make chunks durable, those under one consent or under none in one transaction; tell of each
+        what `keep` returns or raises.
 
-        Raises OperationalError where the store does not let any be kept.
+        Raises OperationalError where the store lets some not be kept.
         """
-        # By their keys, so that no two processes wait for one another.
-        order = sorted(range(len(chunks)), key=lambda place: chunks[place].key)
+        # The ledger locks consents in any order: with two at once each would wait for the other.
+        told: dict[int, bool | Exception] = {}
+        for consent_id in {chunk.consent_id for chunk in chunks}:
+            places = [place for place, chunk in enumerate(chunks) if chunk.consent_id == consent_id]
+            # By their keys, so that no two processes wait for one another.
+            places.sort(key=lambda place: chunks[place].key)
+            kept = self._keep_together([chunks[place] for place in places])
+            told.update(zip(places, kept, strict=True))
+        return [told[place] for place in range(len(chunks))]
+
+    def _keep_together(self, chunks: Sequence[ToKeep]) -> list[bool | Exception]:
         try:
             with self._engine.begin() as connection:
-                told = {place: _keep(connection, chunks[place]) for place in order}
+                return [_keep(connection, chunk) for chunk in chunks]
         except OperationalError:
             raise
         except Exception as error:
             # What is wrong with one is no reason not to keep the others.
             if len(chunks) == 1:
                 return [error]
-            return [kept for chunk in chunks for kept in self.keep_all([chunk])]
-        return [told[place] for place in range(len(chunks))]
+            return [kept for chunk in chunks for kept in self._keep_together([chunk])]
 
     def answers(self, region: str, from_: int, until: int) -> list[RegionAnswer]:
         """Return the chunks that ``region`` served within [from_, until) (seconds UTC, by its

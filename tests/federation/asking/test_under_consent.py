@@ -5,7 +5,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, update
+from sqlalchemy import Engine, event, update
 
 from consent.model import Consent
 from consent.regions import LATE_SECONDS, GoneUnder
@@ -16,10 +16,11 @@ from creditgate.v1.disclosed_record_pb2 import DisclosedRecord
 from gateway.consents.access import ALWAYS, Place
 from gateway.federation.asking.claims import Decided
 from gateway.federation.asking.tables import REGION_ANSWERS, REGION_USES
+from gateway.federation.asking.use_store import ToKeep
 from gateway.federation.asking.uses import NOT_PASSED_ON
 from tests.clock import NOW
 from tests.consent.store import reason_of
-from tests.federation.asking.test_uses import NORTH, SOUTH, uses
+from tests.federation.asking.test_uses import NORTH, SOUTH, Made, answer, uses
 from tests.federation.asking.under_consent import DAY, HOUR, ITEM, SUBJECT, Elsewhere
 
 
@@ -77,6 +78,34 @@ def test_nothing_is_given_under_a_consent_that_ended_while_the_region_answered(
     lost = [each._replace(subject=NOT_PASSED_ON, opened=False) for each in uses(1)]
     assert elsewhere.keep(consent, lost, request_id, relied=False)
     assert elsewhere.consents.uses([consent.consent_id])[consent.consent_id].last_at is None
+
+
+def test_chunks_under_several_consents_never_hold_two_of_them(elsewhere: Elsewhere) -> None:
+    consents = [elsewhere.consent() for _ in range(2)]
+    its = [each._replace(opened=True) for each in uses(1)]
+    chunks = [
+        ToKeep(
+            answer(Made(request_id=elsewhere.ask(consent), region=region), 1)._replace(opened=1),
+            its,
+            consent,
+        )
+        for consent in (*consents, consents[0])
+        for region in (NORTH, SOUTH)
+    ]
+    held: list[set[str]] = [set()]
+
+    @event.listens_for(elsewhere.engine, "commit")
+    def committed(_: object) -> None:
+        held.append(set())
+
+    @event.listens_for(elsewhere.engine, "before_cursor_execute")
+    def noted(
+        _c: object, _u: object, _statement: str, values: object, _x: object, _many: bool
+    ) -> None:
+        held[-1] |= {each.consent_id for each in consents if each.consent_id in str(values)}
+
+    assert elsewhere.kept.keep_all(chunks) == [True] * 6
+    assert sorted(map(len, held)) == [0, 1, 1]
 
 
 def test_what_comes_after_its_question_used_the_consent_up_is_owed_and_taken_back(
