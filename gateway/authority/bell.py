@@ -10,6 +10,7 @@ from psycopg.sql import SQL, Identifier
 from sqlalchemy import Engine
 
 from gateway.authority.feed import ChangeBell, PollBell
+from gateway.ending import end
 from operators.sql import CHANNEL
 
 _AGAIN_SECONDS: Final = 1
@@ -66,6 +67,4 @@ class PostgresBell:
 
     async def close(self) -> None:
         """Stop listening."""
-        self._task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._task
+        await end(self._task)

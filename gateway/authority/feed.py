@@ -7,7 +7,6 @@ than the lease, whatever hangs (guarantee G4).
 """
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +16,7 @@ from creditgate.refusal import Refused
 from creditgate.v1.refusal_pb2 import RefusalReason
 from gateway.authority.view import AuthorityView
 from gateway.clock import Clock, host_seconds
+from gateway.ending import end
 from gateway.oauth.revocation_log import RevocationLog
 from gateway.storage.signs import Sign
 from operators.log import AuthorityLog
@@ -155,7 +155,5 @@ class AuthorityFeed:
     async def stop(self) -> None:
         """Stop following."""
         if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+            await end(self._task)
         self._thread.shutdown(wait=False)

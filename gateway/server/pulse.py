@@ -5,12 +5,12 @@ its turns meanwhile, so that nobody else works either. So its life is no sign; i
 """
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import AsyncGenerator, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final, NamedTuple, Protocol
 
+from gateway.ending import end
 from gateway.server.line import Line
 from gateway.telemetry.counts import PulseCounts
 
@@ -114,6 +114,4 @@ async def at_work(endless: Coroutine[Any, Any, None]) -> AsyncGenerator[None]:
     try:
         yield
     finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
+        await end(task)

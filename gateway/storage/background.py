@@ -5,7 +5,6 @@ a store does at a time.
 """
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +15,7 @@ from typing import Final, NamedTuple, Protocol
 from sqlalchemy import Engine
 
 from creditgate.refusal import Refused
+from gateway.ending import end
 from gateway.storage.signs import Sign
 from gateway.storage.turn import Work, open_turn
 
@@ -112,9 +112,7 @@ class Rounds:
     async def stop(self) -> None:
         """Begin no more rounds; what a round does in a thread goes on to its end."""
         if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+            await end(self._task)
 
     def nudge(self) -> None:
         """Tell that there may be something to do; on the event loop."""

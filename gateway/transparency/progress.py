@@ -8,6 +8,7 @@ from typing import Final
 
 from sqlalchemy import Engine
 
+from gateway.ending import end
 from gateway.storage.engines import reading
 from gateway.transparency.entries import last_head
 
@@ -32,9 +33,7 @@ class LogProgress:
     async def stop(self) -> None:
         """Look no more."""
         if self._looking is not None:
-            self._looking.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._looking
+            await end(self._looking)
         self._looks.shutdown(wait=False)
 
     def nudge(self) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from threading import Event
 
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from gateway.storage.together import Together
 from tests.installation import eventually
@@ -16,13 +17,14 @@ class Page:
     def __init__(self) -> None:
         self.writes: list[list[int]] = []
         self.may = Event()
+        self.fails: Exception = ValueError()
 
     def write(self, items: Sequence[int]) -> list[int]:
         """Write numbers, and tell of each what it is ten times; zero cannot be written."""
         self.writes.append(list(items))
         assert self.may.wait(5), "nobody lets it go"
-        if 0 in items:
-            raise ValueError
+        if 0 in items or isinstance(self.fails, OperationalError):
+            raise self.fails
         return [10 * item for item in items]
 
     async def begun(self) -> bool:
@@ -44,13 +46,24 @@ async def test_those_that_come_while_one_is_written_are_written_together() -> No
     await together.close()
 
 
-async def test_whoever_is_in_a_write_that_fails_hears_of_it_and_others_go_on() -> None:
+async def test_what_cannot_be_written_keeps_nothing_else_from_it() -> None:
     page = Page()
     page.may.set()
     together = Together("page", page.write)
-    told = await asyncio.gather(*map(together.written, (1, 0)), return_exceptions=True)
-    assert [type(each) for each in told] == [ValueError, ValueError]
-    assert await together.written(2) == 20
+    told = await asyncio.gather(*map(together.written, (1, 0, 2)), return_exceptions=True)
+    assert (told[0], type(told[1]), told[2]) == (10, ValueError, 20)
+    assert await together.written(3) == 30
+    await together.close()
+
+
+async def test_where_the_store_fails_all_hear_of_it_and_none_is_tried_by_itself() -> None:
+    page = Page()
+    page.may.set()
+    page.fails = OperationalError("write", {}, ValueError())
+    together = Together("page", page.write)
+    told = await asyncio.gather(*map(together.written, (1, 2)), return_exceptions=True)
+    assert told == [page.fails, page.fails]
+    assert page.writes == [[1, 2]]
     await together.close()
 
 

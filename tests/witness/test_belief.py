@@ -224,6 +224,17 @@ async def test_an_answer_that_contradicts_what_was_cosigned_here_is_caught_by_it
         await belief.require_believed(world.abroad, OTHER.checkpoint(13), note, [])
     assert refused.value.metadata == {"why": "split_view"}
     assert world.splits.distrusted() == {str(ONE.key.verifier)}
+    # Trusted again, the log's history is the one cosigned here.
+    world.splits.clear(1, "administrator:wei", "looked into", at)
+    belief = await believing(world)
+    belief.require_trusted(world.abroad)
+    with pytest.raises(Refused) as refused:
+        await belief.require_believed(world.abroad, OTHER.checkpoint(13), note, [])
+    assert refused.value.metadata == {"why": "split_view"}
+    led_on = note, OTHER.proof(13, 25), OTHER.note(25)
+    with pytest.raises(Refused) as refused:
+        await belief.require_believed(world.abroad, OTHER.checkpoint(25), *led_on)
+    assert refused.value.metadata == {"why": "split_view"}
 
 
 async def test_where_split_views_cannot_be_read_nothing_is_believed(world: World) -> None:

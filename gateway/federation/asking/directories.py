@@ -20,6 +20,7 @@ from creditgate.v1.region_directory_service_pb2 import (
     GetSubjectDirectoryRequest,
     GetSubjectDirectoryResponse,
 )
+from gateway.ending import end
 from gateway.federation.asking.directory_note import (
     FRESH_SECONDS,
     LIFE_SECONDS,
@@ -92,9 +93,7 @@ class Directories:
     async def stop(self) -> None:
         """Fetch no more."""
         if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+            await end(self._task)
 
     async def fetch(self, region: Region) -> None:
         """Fetch the directory of ``region``, unless the one held is its newest.

@@ -6,7 +6,6 @@ log anew, that is heard from its beginning.
 """
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
 from functools import partial
@@ -18,6 +17,7 @@ from sqlalchemy import Engine
 from creditgate.v1.conformance_service_pb2 import WatchDisclosuresResponse
 from creditgate.v1.disclosed_record_pb2 import DisclosureEventKind
 from gateway.clock import Clock
+from gateway.ending import end
 from gateway.federation.asking.event_concerns import Change
 from gateway.federation.asking.event_places import (
     LAST_SEQUENCE,
@@ -147,9 +147,7 @@ class RegionEventFollower:
         for region in regions:
             stream = self._streams.pop(region)
             self._logs.pop(region, None)
-            stream.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await stream
+            await end(stream)
 
     async def _follow(self, entity_id: str) -> None:
         """Follow one region until cancelled."""
@@ -194,9 +192,7 @@ class RegionEventFollower:
                         break
                     await come.put(_Come(response, self._clock.now()))
         finally:
-            writing.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await writing
+            await end(writing)
 
     async def _begun(self, entity_id: str, log: int) -> int:
         """Return the position in its log from which a region is heard on."""

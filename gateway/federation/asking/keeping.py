@@ -73,7 +73,7 @@ class Keeping:
     """
 
     def __init__(self, uses: RegionUses, regions: SqlConsentRegions, clock: Clock) -> None:
-        self._together = Together[ToKeep, bool | Exception]("region-uses", uses.keep_all)
+        self._together = Together[ToKeep, bool]("region-uses", uses.keep_all)
         self._regions = regions
         self._clock = clock
 
@@ -155,16 +155,11 @@ class Keeping:
             opened=sum(bool(use.opened) for use in uses),
         )
         try:
-            await self._durably(self._kept(ToKeep(answer, uses, consent)))
+            await self._durably(self._together.written(ToKeep(answer, uses, consent)))
         except ProofInvalid as error:
             raise unproven(plan.region, error) from None
 
-    async def _kept(self, chunk: ToKeep) -> None:
-        kept = await self._together.written(chunk)
-        if isinstance(kept, Exception):
-            raise kept
-
-    async def _durably(self, keeping: Awaitable[None]) -> None:
+    async def _durably(self, keeping: Awaitable[object]) -> None:
         try:
             await keeping
         except SQLAlchemyError as error:

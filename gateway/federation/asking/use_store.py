@@ -9,7 +9,6 @@ from typing import Any, Final, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, Engine, Row, Table, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import OperationalError
 
 from consent.model import Consent
 from consent.served import owe_served, require_unchanged
@@ -74,38 +73,24 @@ class RegionUses:
         another, or that has a record twice, or one of another chunk of its answer. Nothing may be
         passed on then.
         """
-        (kept,) = self.keep_all([ToKeep(answer, uses, consent)])
-        if isinstance(kept, Exception):
-            raise kept
-        return kept
+        (new,) = self.keep_all([ToKeep(answer, uses, consent)])
+        return new
 
-    def keep_all(self, chunks: Sequence[ToKeep]) -> list[bool | Exception]:
+    def keep_all(self, chunks: Sequence[ToKeep]) -> list[bool]:
         """Make chunks durable, those under one consent or under none in one transaction; tell of each
-        what `keep` returns or raises.
+        what `keep` does.
 
-        Raises OperationalError where the store lets some not be kept.
+        Raises as `keep` where one is not kept; some of the others may be.
         """
         # The ledger locks consents in any order: with two at once each would wait for the other.
-        told: dict[int, bool | Exception] = {}
+        told: dict[int, bool] = {}
         for consent_id in {chunk.consent_id for chunk in chunks}:
             places = [place for place, chunk in enumerate(chunks) if chunk.consent_id == consent_id]
             # By their keys, so that no two processes wait for one another.
             places.sort(key=lambda place: chunks[place].key)
-            kept = self._keep_together([chunks[place] for place in places])
-            told.update(zip(places, kept, strict=True))
-        return [told[place] for place in range(len(chunks))]
-
-    def _keep_together(self, chunks: Sequence[ToKeep]) -> list[bool | Exception]:
-        try:
             with self._engine.begin() as connection:
-                return [_keep(connection, chunk) for chunk in chunks]
-        except OperationalError:
-            raise
-        except Exception as error:
-            # What is wrong with one is no reason not to keep the others.
-            if len(chunks) == 1:
-                return [error]
-            return [kept for chunk in chunks for kept in self._keep_together([chunk])]
+                told.update((place, _keep(connection, chunks[place])) for place in places)
+        return [told[place] for place in range(len(chunks))]
 
     def answers(self, region: str, from_: int, until: int) -> list[RegionAnswer]:
         """Return the chunks that ``region`` served within [from_, until) (seconds UTC, by its

@@ -13,6 +13,7 @@ from creditgate.v1.federation_service_pb2 import (
     FollowConsentsResponse,
 )
 from creditgate.v1.refusal_pb2 import RefusalReason
+from gateway.ending import end
 from gateway.federation.home.standings import Standing, Standings
 from gateway.storage.background import Failures
 
@@ -128,9 +129,7 @@ class _Stream:
 
     async def stop(self) -> None:
         """End the stream."""
-        self._task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._task
+        await end(self._task)
 
     async def _run(self) -> None:
         loop, task = asyncio.get_running_loop(), asyncio.current_task()

@@ -7,6 +7,7 @@ from creditgate.refusal import Violation, invalid
 from creditgate.v1.federation_service_pb2 import QueryRecordsRequest
 from gateway.federation.home.licence import MOST_CHARACTERS as MOST_CREDENTIAL
 from gateway.federation.home.receipts import MOST_CHARACTERS as MOST_RECEIPT
+from gateway.respond.request import request_id_faults
 
 MOST_SUBJECTS: Final = 10_000
 _VERSION: Final = re.compile(r"[\x21-\x7e]{1,64}")
@@ -16,10 +17,11 @@ _DECISION: Final = re.compile(r"decisions/[A-Za-z0-9._~-]{1,100}")
 def require_well_formed(request: QueryRecordsRequest, asking_region: str) -> None:
     """Raise INVALID_REQUEST unless what a query has besides a batch is well formed.
 
-    ``asking_region`` is the entity identifier of the region that calls. Subjects, items and
-    request id are checked with the batch it stands for.
+    ``asking_region`` is the entity identifier of the region that calls. Subjects and items are
+    checked with the batch it stands for.
     """
-    faults: list[Violation] = []
+    # What is asked is kept by the request's id before that.
+    faults = request_id_faults(request.request_id, of_region=True)
     if request.asking_region != asking_region:
         faults.append(Violation("asking_region", "name your own region's entity identifier"))
     if not 0 < len(request.licence_credential) <= MOST_CREDENTIAL:

@@ -29,6 +29,7 @@ from creditgate.v1.refusal_pb2 import RefusalReason
 from gateway.authenticate.caller import Caller
 from gateway.clock import Clock
 from gateway.consents.news import ConsentNews
+from gateway.ending import end
 from gateway.federation.home.standings import AT_ONCE, MOST_FOLLOWED
 from gateway.respond.request import names_a_consent
 from operators.shapes import common_regions
@@ -105,9 +106,8 @@ class ConsentTelling:
                         answered = ask
                         yield FollowConsentsResponse(answers=ask)
             finally:
-                reader.cancel()
-                with contextlib.suppress(asyncio.CancelledError, Refused):
-                    await reader
+                with contextlib.suppress(Refused):
+                    await end(reader)
 
     @contextmanager
     def _place(self, client_id: str) -> Generator[None]:

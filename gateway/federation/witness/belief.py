@@ -115,8 +115,8 @@ class Belief:
         except TooFewWitnesses:
             raise too_few() from None
         if contradicted:
-            # What this very comparison has found is known at once.
-            await self._look()
+            # Whether or not the log is trusted again: its history is the one cosigned here.
+            raise _two_histories()
         self._trusted_log(region)
         if cosigned and not consistency_proof:
             # With a proof it holds for a time alone.
@@ -153,7 +153,7 @@ class Belief:
                 retry_after=1,
             )
         if str(log.key) in self._distrusted:
-            raise _not_trusted("Its disclosure log has signed two histories.", "split_view")
+            raise _two_histories()
         return log
 
     def _policy(self, region: Region) -> "_Policy":
@@ -224,6 +224,10 @@ def _digest(
         cosigned,
     )
     return sha256("\n".join(told).encode("utf-8", "surrogatepass")).digest()
+
+
+def _two_histories() -> Refused:
+    return _not_trusted("Its disclosure log has signed two histories.", "split_view")
 
 
 def _not_trusted(what: str, why: str) -> Refused:

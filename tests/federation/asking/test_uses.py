@@ -1,5 +1,6 @@
 """Uses of other regions are kept once, whole, and durably, on both stores."""
 
+import asyncio
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +12,7 @@ from creditgate.transparency.merkle import ProofInvalid
 from creditgate.v1.usage_log_pb2 import UsageReceipt
 from gateway.federation.asking.use_store import RegionUses, ToKeep
 from gateway.federation.asking.uses import NOT_PASSED_ON, RegionAnswer, RegionUse
+from gateway.storage.together import Together
 from tests.clock import NOW
 
 NORTH, SOUTH = "https://north.invalid", "https://south.invalid"
@@ -85,7 +87,7 @@ def test_a_chunk_is_kept_once_however_often_it_comes(records_engine: Engine) -> 
     assert kept.keep(answer(Made(region=SOUTH), 2), uses(2))
 
 
-def test_chunks_are_kept_together_and_one_that_cannot_be_keeps_out_no_other(
+async def test_chunks_are_kept_together_and_one_that_cannot_be_keeps_out_no_other(
     records_engine: Engine,
 ) -> None:
     kept = RegionUses(records_engine)
@@ -101,8 +103,10 @@ def test_chunks_are_kept_together_and_one_that_cannot_be_keeps_out_no_other(
     twice = ToKeep(made[3], [*uses(1), *uses(1)])
     beyond = ToKeep(made[4]._replace(served_at=2**80), uses(2))
     again, new = ToKeep(made[0], uses(2)), ToKeep(made[1]._replace(first_subject=10), uses(3)[2:])
-    told = kept.keep_all([again, twice, beyond, new])
-    assert (told[0], told[3]) == (False, True)
+    together = Together("uses", kept.keep_all)
+    chunks = (again, twice, beyond, new)
+    told = await asyncio.gather(*map(together.written, chunks), return_exceptions=True)
+    assert told[::3] == [False, True]
     assert isinstance(told[1], ProofInvalid)
     assert isinstance(told[2], DBAPIError | OverflowError)
     found = kept.answers(NORTH, NOW, NOW + 1)

@@ -327,6 +327,8 @@ async def test_the_home_licence_bounds_what_the_credential_allows(pair: Pair) ->
         ({"mapping_version": ""}, "INVALID_REQUEST"),
         ({"asking_decision_id": "there-1"}, "INVALID_REQUEST"),
         ({"request_id": ""}, "INVALID_REQUEST"),
+        ({"request_id": "x" * 65}, "INVALID_REQUEST"),
+        ({"request_id": "an id\0with more"}, "INVALID_REQUEST"),
         ({"subjects": []}, "INVALID_REQUEST"),
         ({"subjects": ["91000000DEM000011B"]}, "INVALID_REQUEST"),
         ({"resume_from": 1}, "INVALID_REQUEST"),
@@ -343,6 +345,15 @@ async def test_what_a_query_must_not_be_is_refused_by_its_reason(
     credential = pair.credential()
     request = pair.request(credential, [company(1)], **changed)
     assert (await pair.refused(request, await pair.token(credential))).reason == reason
+
+
+async def test_nothing_is_kept_of_a_query_whose_id_is_none(pair: Pair) -> None:
+    subject, too_long = await pair.published(), "x" * 65
+    refusal = await pair.query_refused(subject, request_id=too_long)
+    assert refusal.reason == "INVALID_REQUEST"
+    kept = select(REGION_ASKS).where(REGION_ASKS.c.request_id == too_long)
+    with reading(pair.home.installation.engines.records) as connection:
+        assert connection.execute(kept).first() is None
 
 
 async def test_a_token_serves_only_the_licence_it_was_exchanged_for(pair: Pair) -> None:
