@@ -39,11 +39,11 @@ async def test_who_is_cancelled_while_it_ends_another_is_cancelled() -> None:
 async def test_what_a_task_failed_with_is_told_and_its_cancellation_is_not() -> None:
     async def fails() -> None:
         await asyncio.sleep(0)
-        raise ValueError
+        raise ValueError("told")
 
     failed = asyncio.create_task(fails())
     await asyncio.wait({failed})
-    with pytest.raises(ValueError, match=""):
+    with pytest.raises(ValueError, match="told"):
         await end(failed)
     cancelled = asyncio.create_task(asyncio.Event().wait())
     await end(cancelled)
