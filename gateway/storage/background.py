@@ -99,6 +99,7 @@ class Rounds:
         self._nudged = False
         self._bell = bell
         self._ticking: asyncio.Future[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
         self._failures = Failures(name)
         self._seen: object = None
         self._done_at = float("-inf")
@@ -141,24 +142,23 @@ class Rounds:
         """
         if self._nudged:
             return
-        loop = asyncio.get_running_loop()
-        self._ticking = ticking = loop.create_future()
-
-        def tick() -> asyncio.TimerHandle:
-            return loop.call_later(self._pace.tick_seconds, look)
-
-        def look() -> None:
-            nonlocal timer
-            if self._is_idle():
-                timer = tick()
-            else:
-                self._end_ticking()
-
-        timer = tick()
+        self._ticking = ticking = asyncio.get_running_loop().create_future()
+        self._tick()
         try:
             await ticking
         finally:
-            timer.cancel()
+            if self._timer is not None:
+                self._timer.cancel()
+
+    def _tick(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._timer = loop.call_later(self._pace.tick_seconds, self._look)
+
+    def _look(self) -> None:
+        if self._is_idle():
+            self._tick()
+        else:
+            self._end_ticking()
 
     def _end_ticking(self) -> None:
         if self._ticking is not None and not self._ticking.done():
