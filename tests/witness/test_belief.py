@@ -48,15 +48,17 @@ async def world(engines: Engines, tmp_path: Path) -> AsyncIterator[World]:
     made = World(engines, tmp_path / "keys", ONE)
     made.stands(made.abroad, *peers())
     yield made
+    for belief in made.believing:
+        await belief.stop()
 
 
 async def believing(world: World, wanted: int | None = None) -> Belief:
-    """Return what believes, followed once."""
+    """Return what believes, and follows until the world ends."""
     belief = Belief(
         world.splits, world.gossip(), world.book, world.witness.key.verifier, wanted, world.clock
     )
     await belief.start()
-    await belief.stop()
+    world.believing.append(belief)
     return belief
 
 

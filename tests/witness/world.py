@@ -8,6 +8,7 @@ from creditgate.refusal import Refused
 from creditgate.transparency.note import VerifierKey
 from creditgate.v1.refusal_pb2 import RefusalReason
 from gateway.federation.trust.book import Region
+from gateway.federation.witness.belief import Belief
 from gateway.federation.witness.gossip import Gossip
 from gateway.federation.witness.keys import WitnessKey
 from gateway.federation.witness.logs import RegionLog, log_of
@@ -107,6 +108,7 @@ class World:
         self.splits = SplitViews(engines.evidence)
         self.joining = Waiting()
         self.found = 0
+        self.believing: list[Belief] = []
         self.own = MerkleLog(
             engines.evidence, LogId.DISCLOSURE, key_of("own.invalid/log/disclosure")
         )
