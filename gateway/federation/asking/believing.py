@@ -9,7 +9,11 @@ from creditgate.refusal import Refused
 from creditgate.transparency.linked import UnknownKey
 from creditgate.transparency.merkle import ProofInvalid
 from creditgate.transparency.strict import strictly
-from creditgate.v1.federation_service_pb2 import QueryRecordsRequest, QueryRecordsResponse
+from creditgate.v1.federation_service_pb2 import (
+    MeteredBefore,
+    QueryRecordsRequest,
+    QueryRecordsResponse,
+)
 from creditgate.v1.refusal_pb2 import RefusalReason
 from gateway.federation.asking.answers import (
     Chunk,
@@ -23,7 +27,7 @@ from gateway.federation.asking.answers import (
 from gateway.federation.asking.coming import Coming
 from gateway.federation.asking.endings import UNVERIFIED, Ended
 from gateway.federation.asking.ports import Witnesses
-from gateway.federation.asking.sending import Attempts, NeverAsked
+from gateway.federation.asking.sending import Attempts
 from gateway.federation.asking.sent import SentPlan
 from gateway.federation.trust.anew import Anew
 from gateway.federation.trust.book import Region
@@ -65,15 +69,12 @@ class Believing:
         query: QueryRecordsRequest,
         number: int,
         attempts: Attempts,
-        answer: QueryRecordsResponse,
-        *,
-        twice: bool,
+        told: MeteredBefore,
     ) -> Metered:
-        """Return what a region tells that it charged before for the chunk that ``query`` asks for,
-        before which ``number`` others lie; ``twice`` says that this attempt was sent twice."""
-        told = answer.metered_before
+        """Return what a region tells that it charged for the chunk that ``query`` asks for, before
+        which ``number`` others lie."""
         try:
-            attempts.require_before(twice=twice)
+            attempts.require_believed()
             try:
                 keys = RegionKeys.of_region(question.region)
                 return verified_before(query, told, keys, number, self._now(), attempts.since)
@@ -84,9 +85,19 @@ class Believing:
                 keys = RegionKeys.of_region(after)
                 return verified_before(query, told, keys, number, self._now(), attempts.since)
         except ProofInvalid as error:
-            if isinstance(error, NeverAsked):
-                await attempts.disbelieve()
             raise unproven(question.region.entity_id, error) from None
+
+    async def require_asked_before(
+        self, question: Question, attempts: Attempts, coming: Coming
+    ) -> None:
+        """Require that a chunk was asked for before, where its region told that it charged it then.
+
+        Else no word of it on what it charged under that id is believed any more.
+        """
+        if coming.before is not None and not coming.asked_before:
+            await attempts.disbelieve()
+            never = ProofInvalid("it tells what it charged before for what nobody had asked for")
+            raise unproven(question.region.entity_id, never)
 
     async def chunk(self, question: Question, query: QueryRecordsRequest, coming: Coming) -> Chunk:
         """Return the chunk that came, believed; by a key that the region is not known by, once its

@@ -13,13 +13,21 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from creditgate.v1.federation_service_pb2 import QueryRecordsRequest
+from creditgate.v1.refusal_pb2 import RefusalReason
 from gateway.federation.asking.answers import Chunk, Place
 from gateway.federation.asking.beginning import Answering, begun
 from gateway.federation.asking.believing import Believing, Question, read, require_keys
 from gateway.federation.asking.budget import Budget
 from gateway.federation.asking.circuit import CLOSED, Circuit
 from gateway.federation.asking.coming import Coming
-from gateway.federation.asking.endings import LATE, UNREACHABLE, UNVERIFIED, Ended, of_token
+from gateway.federation.asking.endings import (
+    LATE,
+    REFUSED,
+    UNREACHABLE,
+    UNVERIFIED,
+    Ended,
+    of_token,
+)
 from gateway.federation.asking.hedging import Hedging
 from gateway.federation.asking.links import RegionLinks
 from gateway.federation.asking.sending import Attempts, Sending
@@ -155,30 +163,30 @@ class RegionCalls:
             if ended.renew:
                 self._tokens.forget(token)
             raise
-        coming = Coming(place.number)
+        coming = Coming(place.number, attempts.asked_before(twice=answering.twice))
         try:
             while part is not None:
                 budget.take(len(part))
                 answer = read(question.region, part)
                 if answer.HasField("metered_before"):
                     coming.before = await self._believing.before(
-                        question,
-                        query,
-                        place.number,
-                        attempts,
-                        answer,
-                        twice=answering.twice,
+                        question, query, place.number, attempts, answer.metered_before
                     )
                 else:
                     coming.take(part, answer)
                     if coming.size > _MOST_CHUNK_BYTES:
                         raise Ended(UNVERIFIED)
                     if answer.chunk.chunk_complete:
+                        await self._believing.require_asked_before(question, attempts, coming)
                         return await self._whole(question, query, coming, answering)
                 part = await budget.spent(answering.next(), asked=True)
             raise Ended(UNREACHABLE, again=True)
         except Ended as ended:
-            ended.metered = coming.before
+            if ended.refusal == RefusalReason.REFUSAL_REASON_REQUEST_SUPERSEDED:
+                await self._believing.require_asked_before(question, attempts, coming)
+            # What is refused once it was charged need not have been asked for before.
+            if coming.asked_before or ended.outcome == REFUSED:
+                ended.metered = coming.before
             raise
         finally:
             # An abandoned call would stay in flight (grpc #43462).

@@ -5,11 +5,12 @@ from gateway.federation.asking.answers import Metered
 
 
 class Coming:
-    """The chunk that comes: how many lie before it, its parts so far, and what the region charged
-    for it before."""
+    """The chunk that comes: how many lie before it, its parts so far, what the region charged for it
+    before, and whether it was asked for before."""
 
-    def __init__(self, number: int) -> None:
+    def __init__(self, number: int, asked_before: bool) -> None:
         self.number = number
+        self.asked_before = asked_before
         self.parts: list[bytes] = []
         self.answers: list[QueryRecordsResponse] = []
         self.size = 0

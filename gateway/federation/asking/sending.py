@@ -15,10 +15,6 @@ from gateway.storage.together import Together
 _log = logging.getLogger(__name__)
 
 
-class NeverAsked(ProofInvalid):
-    """A region tells that it charged for what nobody had asked it for."""
-
-
 class Sending:
     """Keeps what is about to be sent; one event loop's own.
 
@@ -74,15 +70,17 @@ class Attempts:
         else:
             self._before = self._before._replace(before=True)
 
-    def require_before(self, *, twice: bool) -> None:
-        """Raise ProofInvalid where a region tells what it charged before for what it is asked for
-        first now, or told so before; ``twice`` says that this attempt was sent twice."""
-        before = self._before
-        assert before is not None, "a region answers what it was asked"
-        if not before.believed:
+    def require_believed(self) -> None:
+        """Raise ProofInvalid where the region told before of what nobody had asked for."""
+        assert self._before is not None, "a region answers what it was asked"
+        if not self._before.believed:
             raise ProofInvalid("it told before of what nobody had asked for")
-        if not (before.before or twice):
-            raise NeverAsked("it tells what it charged before for what nobody had asked for")
+
+    def asked_before(self, *, twice: bool) -> bool:
+        """Tell whether the chunk was asked for before this attempt; ``twice`` says that this attempt
+        was sent twice."""
+        assert self._before is not None, "a region answers what it was asked"
+        return self._before.before or twice
 
     @property
     def since(self) -> int:

@@ -6,9 +6,9 @@ first, and is asked for again at each chunk (guarantee G10).
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from creditgate.federated_query import batch_of
 from creditgate.refusal import Refused
@@ -58,7 +58,7 @@ class Batches(Protocol):
         ...
 
 
-class _Retried:
+class _Coming:
     """The chunk of an answer that comes next: where it begins, and what a retry has of it so far."""
 
     def __init__(self, operator_id: str, request_id: str, first: int) -> None:
@@ -75,6 +75,16 @@ class _Retried:
         """Take another part of it."""
         if part.receipt.replayed:
             self.told.update((record.name, record.revision) for record in part.records)
+
+
+class _Asked(NamedTuple):
+    """What another region asks for, as it is asked for here: ``batch`` by ``caller``."""
+
+    region: Region
+    licence: Licence
+    footing: RegionFooting
+    batch: BatchGetSubjectRecordsRequest
+    caller: Caller
 
 
 class FederatedRecords:
@@ -123,6 +133,33 @@ class FederatedRecords:
         """Answer QueryRecords chunk by chunk; raises Refused."""
         region = self._book.require_client(caller.client_id)
         require_well_formed(request, region.entity_id)
+        coming = _Coming(caller.operator_id, request.request_id, request.resume_from)
+        wanted = request.most_chunks or len(request.subjects)
+        try:
+            asked = await self._asked(request, caller, region)
+            await self._keep(request, asked)
+            async for message in self._batches.batch_get_subject_records(asked.batch, asked.caller):
+                chunk = BatchGetSubjectRecordsResponse.FromString(message)
+                coming.take(chunk)
+                again = chunk.chunk_complete and chunk.receipt.replayed
+                if again and (before := await self._before(coming, coming.told)):
+                    yield before
+                yield await self._answer(message, chunk, asked.footing)
+                if chunk.chunk_complete:
+                    coming.begin(chunk.first_subject + chunk.subject_count)
+                    wanted -= 1
+                if not wanted:
+                    # The next one would be metered.
+                    return
+        except Refused as refused:
+            # What passes by itself is asked for again, and who is cut off is told nothing.
+            lost = refused.retry_after is None and self._book.stands(region.entity_id)
+            if lost and (before := await self._before(coming, ())):
+                yield before
+            raise
+
+    async def _asked(self, request: QueryRecordsRequest, caller: Caller, region: Region) -> _Asked:
+        """Return what is asked for. Raises Refused where the region may not ask for it."""
         licence = self._licences.shown(request.licence_credential, region)
         _require_own_token(caller, licence)
         items = frozenset(request.items)
@@ -140,39 +177,19 @@ class FederatedRecords:
             footing=footing,
         )
         batch = batch_of(request, consent.name if consent else "")
-        await self._keep(request, batch, asking, region, licence)
-        retried = _Retried(caller.operator_id, request.request_id, request.resume_from)
-        wanted = request.most_chunks or len(request.subjects)
-        try:
-            async for message in self._batches.batch_get_subject_records(batch, asking):
-                chunk = BatchGetSubjectRecordsResponse.FromString(message)
-                retried.take(chunk)
-                if chunk.chunk_complete:
-                    if chunk.receipt.replayed and (before := await self._before(retried)):
-                        yield before
-                    retried.begin(chunk.first_subject + chunk.subject_count)
-                yield await self._answer(message, chunk, footing)
-                wanted -= chunk.chunk_complete
-                if not wanted:
-                    # The next one would be metered.
-                    return
-        except Refused as refused:
-            superseded = RefusalReason.REFUSAL_REASON_REQUEST_SUPERSEDED
-            if refused.reason == superseded and (before := await self._before(retried)):
-                yield before
-            raise
+        return _Asked(region, licence, footing, batch, asking)
 
-    async def _before(self, retried: "_Retried") -> bytes:
-        """Return what tells of a chunk that it was charged for more than it has, b"" where it was
+    async def _before(self, coming: _Coming, told: Collection[Told]) -> bytes:
+        """Return what tells of a chunk that it was charged for more than ``told``, b"" where it was
         not."""
         loop = asyncio.get_running_loop()
         before = await loop.run_in_executor(
             self._threads,
             self._metered.before,
-            retried.operator_id,
-            retried.request_id,
-            retried.first // self._chunk_subjects,
-            retried.told,
+            coming.operator_id,
+            coming.request_id,
+            coming.first // self._chunk_subjects,
+            told,
         )
         if before is None:
             return b""
@@ -191,25 +208,18 @@ class FederatedRecords:
             request.items,
         )
 
-    async def _keep(
-        self,
-        request: QueryRecordsRequest,
-        batch: BatchGetSubjectRecordsRequest,
-        caller: Caller,
-        region: Region,
-        licence: Licence,
-    ) -> None:
+    async def _keep(self, request: QueryRecordsRequest, asked: _Asked) -> None:
         """Make durable for whom it is asked, before anything is metered for it."""
         alike = BatchGetSubjectRecordsRequest()
-        alike.CopyFrom(batch)
-        use = use_of(caller, alike, frozenset(), chunk_size=self._chunk_subjects)
+        alike.CopyFrom(asked.batch)
+        use = use_of(asked.caller, alike, frozenset(), chunk_size=self._chunk_subjects)
         ask = RegionAsk(
-            operator_id=caller.operator_id,
+            operator_id=asked.caller.operator_id,
             payload_digest=use.digest,
             request_id=request.request_id,
-            region=region.entity_id,
-            asking_operator=licence.operator_id,
-            asking_licence=licence.number,
+            region=asked.region.entity_id,
+            asking_operator=asked.licence.operator_id,
+            asking_licence=asked.licence.number,
             asking_decision=request.asking_decision_id,
             mapping_version=request.mapping_version,
             credential=request.licence_credential,

@@ -250,10 +250,11 @@ class QueryRecordsResponse(_message.Message):
 
     @_builtins.property
     def metered_before(self) -> Global___MeteredBefore:
-        """Alone in a message, and of a retry only: what the chunk that comes next was charged for when
-        it was answered first, where that is more than the chunk has now. Where the chunk cannot be
-        answered any more (REQUEST_SUPERSEDED) it comes before the refusal. So both ledgers have the
-        same, though the first answer was lost.
+        """Alone in a message. Of a retry: what the chunk that comes next was charged for when it was
+        answered first, where that is more than the chunk has now. Before a refusal: what that chunk
+        was charged for, be it that it cannot be answered any more (REQUEST_SUPERSEDED) or that what
+        the question rests on (the licence, the consent) ended once it was charged and before it was
+        given. So both ledgers have the same, though nothing or less came.
         """
 
     def __init__(
@@ -322,7 +323,7 @@ Global___MeteredRecord: _TypeAlias = MeteredRecord  # noqa: Y015
 
 @_typing.final
 class MeteredBefore(_message.Message):
-    """What a chunk was charged for when it was answered first."""
+    """What a chunk was charged for, whether it was given or not."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

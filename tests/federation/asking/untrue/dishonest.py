@@ -16,7 +16,7 @@ from creditgate.v1.federation_service_pb2 import QueryRecordsRequest
 from creditgate.v1.refusal_pb2 import RefusalReason
 from gateway.authenticate.caller import Caller
 from gateway.federation.asking import directories, log_sizes, own_directory, service
-from gateway.federation.home.service import FederatedRecords, _Retried  # pyright: ignore[reportPrivateUsage]
+from gateway.federation.home.service import FederatedRecords, _Coming  # pyright: ignore[reportPrivateUsage]
 from gateway.respond import service as responding
 from gateway.respond.service import CreditRecordService
 from gateway.respond.use import Use
@@ -26,7 +26,8 @@ class Homes:
     """What home regions do besides answering honestly.
 
     ``delays`` are seconds by request id; ``charges`` a company by the request id under which its
-    records are charged, whoever is asked about; ``hidden`` are those that directories leave out.
+    records are charged, whoever is asked about, and ``answered`` the ids under which they are given
+    too; ``hidden`` are those that directories leave out.
     ``chunks`` are how many subjects a chunk has, and ``receipts`` the request id that the receipt is
     made out to, both by request id. ``most_waiting`` is how many requests were delayed at one time.
     """
@@ -34,6 +35,7 @@ class Homes:
     def __init__(self) -> None:
         self.delays: dict[str, float] = {}
         self.charges: dict[str, str] = {}
+        self.answered: set[str] = set()
         self.hidden: set[str] = set()
         self.chunks: dict[str, int] = {}
         self.receipts: dict[str, str] = {}
@@ -80,8 +82,12 @@ def homes() -> Generator[Homes]:
             except Refused:
                 # Not known yet: an honest home would have it asked again.
                 await asyncio.sleep(0.1)
-        retried = _Retried(caller.operator_id, request.request_id, request.resume_from)
-        yield await self._before(retried)
+        coming = _Coming(caller.operator_id, request.request_id, request.resume_from)
+        yield await self._before(coming, ())
+        if request.request_id in made.answered:
+            async for message in answering(self, other, caller):
+                yield message
+            return
         raise Refused(RefusalReason.REFUSAL_REASON_REQUEST_SUPERSEDED, "It has ended.")
 
     def not_hidden(self: Any, now: int) -> list[str]:

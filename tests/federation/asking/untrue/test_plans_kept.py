@@ -127,8 +127,9 @@ async def test_a_retry_asks_each_region_what_it_was_asked_first(routed: World) -
         await ask(world, subject, request_id=request_id)
 
 
+@pytest.mark.parametrize("answered", [False, True], ids=["superseded", "answered"])
 async def test_a_region_that_charges_for_what_nobody_asked_is_owed_nothing(
-    world: World, acting: Homes, monkeypatch: pytest.MonkeyPatch
+    world: World, acting: Homes, monkeypatch: pytest.MonkeyPatch, answered: bool
 ) -> None:
     # Beside a hedge it may have been charged by the other call.
     monkeypatch.setattr(Hedging, "delay", lambda _: None)  # pyright: ignore[reportUnknownLambdaType, reportUnknownArgumentType]
@@ -138,6 +139,8 @@ async def test_a_region_that_charges_for_what_nobody_asked_is_owed_nothing(
     request_id = uuid4().hex
     there = region_request_id(OPERATOR_ID, request_id, two.entity_id)
     acting.charges[there] = victim
+    if answered:
+        acting.answered.add(there)
     for _ in range(2):
         answer = await world.ask(subject, request_id=request_id, regions=[two.entity_id])
         assert ended(answer, two) == "UNVERIFIED"
