@@ -12,7 +12,7 @@ from tests.installation import eventually
 
 
 @contextmanager
-def once_metered(act: Callable[[], None]) -> Generator[list[int]]:
+def once_metered(act: Callable[[], object]) -> Generator[list[int]]:
     """Have the first answer to a region from now on wait, once it was metered, until ``act`` was
     done and the home region has heard that the question may not be answered any more.
 

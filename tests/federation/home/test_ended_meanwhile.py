@@ -39,7 +39,7 @@ async def asked(
 
 
 async def require_told(
-    pair: Pair, request: QueryRecordsRequest, token: str, end: Callable[[], None]
+    pair: Pair, request: QueryRecordsRequest, token: str, end: Callable[[], object]
 ) -> str:
     """Ask while what the question rests on ends, and again; return why both are refused."""
     with once_metered(end):
