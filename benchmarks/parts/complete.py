@@ -4,12 +4,14 @@ Nothing is disclosed meanwhile, so a proof made once is kept for whoever asks ag
 company is asked about many times.
 """
 
+from collections.abc import Generator
+from contextlib import contextmanager
 from typing import Final
 
 from benchmarks.parts.stage import Stage
 from benchmarks.parts.unary import CLIENT
 from benchmarks.results import Measure
-from benchmarks.rounds import Pace, Turn, figure, ratio, take_turns
+from benchmarks.rounds import Side, Turn, figure, ratio
 from benchmarks.shape import Shape
 from creditgate.v1.disclosure_proof_pb2 import ProofKind
 
@@ -19,16 +21,19 @@ _SHAPE: Final = Shape(subjects=2_000, records_each=3)
 def measure(stage: Stage) -> list[Measure]:
     """Return what a proof adds to a call: time of the server, and bytes."""
 
-    def turns(pace: Pace) -> list[list[Turn]]:
-        with (
-            stage.apart("proved").gateway(_SHAPE) as proving,
-            stage.apart("unproved").gateway(_SHAPE) as plain,
-        ):
-            asking = proving.job.model_copy(update={"proof": ProofKind.PROOF_KIND_COMPLETE})
-            with plain.loaded(CLIENT) as without, proving.loaded(CLIENT, asking) as proved:
-                return take_turns((without, proved), pace)
+    @contextmanager
+    def plain() -> Generator[Side]:
+        with stage.apart("unproved").gateway(_SHAPE) as gateway, gateway.loaded(CLIENT) as side:
+            yield side
 
-    without_one, with_one = stage.started_anew(turns)
+    @contextmanager
+    def proved() -> Generator[Side]:
+        with stage.apart("proved").gateway(_SHAPE) as gateway:
+            asking = {"proof": ProofKind.PROOF_KIND_COMPLETE}
+            with gateway.loaded(CLIENT, gateway.job.model_copy(update=asking)) as side:
+                yield side
+
+    without_one, with_one = stage.started_anew(plain, proved)
     return [
         Measure(
             "complete.server_cpu_over_no_proof",

@@ -1,11 +1,13 @@
 """GetSubjectRecords metered, each answer with its receipt, against the same call unmetered."""
 
+from collections.abc import Generator
+from contextlib import contextmanager
 from typing import Final
 
 from benchmarks.parts.stage import USUAL, Stage
 from benchmarks.parts.unary import CLIENT
 from benchmarks.results import Measure
-from benchmarks.rounds import Pace, Turn, figure, ratio, take_turns
+from benchmarks.rounds import Side, Turn, figure, ratio
 
 _UNMETERED: Final = "benchmarks.servers.unmetered_gateway"
 
@@ -13,16 +15,20 @@ _UNMETERED: Final = "benchmarks.servers.unmetered_gateway"
 def measure(stage: Stage) -> list[Measure]:
     """Return what metering and receipts add to a call."""
 
-    def turns(pace: Pace) -> list[list[Turn]]:
-        with (
-            stage.apart("metered").gateway(USUAL) as gateway,
-            stage.apart("unmetered").gateway(USUAL, _UNMETERED) as granting,
-            gateway.loaded(CLIENT) as metered,
-            granting.loaded(CLIENT) as unmetered,
-        ):
-            return take_turns((metered, unmetered), pace)
+    @contextmanager
+    def metered() -> Generator[Side]:
+        with stage.apart("metered").gateway(USUAL) as gateway, gateway.loaded(CLIENT) as side:
+            yield side
 
-    ours, without = stage.started_anew(turns)
+    @contextmanager
+    def unmetered() -> Generator[Side]:
+        with (
+            stage.apart("unmetered").gateway(USUAL, _UNMETERED) as gateway,
+            gateway.loaded(CLIENT) as side,
+        ):
+            yield side
+
+    ours, without = stage.started_anew(metered, unmetered)
     return [
         Measure(
             "metering.server_cpu_over_unmetered",

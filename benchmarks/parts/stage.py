@@ -2,16 +2,15 @@
 
 import time
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, replace
-from itertools import chain
 from pathlib import Path
 from typing import Final
 
 from benchmarks.clients.protocol import Job
 from benchmarks.installations import CLIENT_ID, installed
 from benchmarks.processes import Failed, Server, generating, serving
-from benchmarks.rounds import Pace, Side, Turn
+from benchmarks.rounds import Pace, Side, Turn, take_turns
 from benchmarks.shape import Shape
 from gateway.disclose.store import DisclosureStore
 from gateway.installation.home import Home
@@ -46,13 +45,20 @@ class Stage:
         compared one must not do the other's work after the answer, nor be the larger."""
         return replace(self, folder=self.folder / name)
 
-    def started_anew(self, turns_of: Callable[[Pace], list[list[Turn]]]) -> list[list[Turn]]:
-        """Return each side's turns of several starts of the servers: ``turns_of`` starts them and gives
-        the turns of one, at the pace it is given."""
+    def started_anew(self, *sides: Callable[[], AbstractContextManager[Side]]) -> list[list[Turn]]:
+        """Return each side's turns of several starts of the servers: ``sides`` start one each. Each
+        is the first to be started as often as the other: the first is the slower by a hundredth."""
         starts = min(_STARTS, self.pace.turns)
         pace = replace(self.pace, turns=-(-self.pace.turns // starts))
-        by_start = [turns_of(pace) for _ in range(starts)]
-        return [list(chain.from_iterable(side)) for side in zip(*by_start, strict=True)]
+        turns: list[list[Turn]] = [[] for _ in sides]
+        for start in range(starts):
+            order = range(len(sides)) if start % 2 else reversed(range(len(sides)))
+            with ExitStack() as stack:
+                started = {place: stack.enter_context(sides[place]()) for place in order}
+                taken = take_turns([started[place] for place in range(len(sides))], pace)
+            for all_its, its in zip(turns, taken, strict=True):
+                all_its.extend(its)
+        return turns
 
     @contextmanager
     def gateway(
