@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 from functools import lru_cache
+from itertools import chain
 from typing import Final, NamedTuple
 
 from sqlalchemy import bindparam, func, select
@@ -25,6 +26,28 @@ from consent.uses import Use, uses_of
 
 _MOST_REMEMBERED: Final = 2_048
 _DOCUMENT: Final = select(CONSENT.c.document).where(CONSENT.c.consent_id == bindparam("wanted"))
+
+# Asked for each second: to build them anew would cost as much as to ask them.
+_HEAD: Final = select(func.max(CONSENT_CHANGE.c.sequence))
+_OVER: Final = (
+    select(CONSENT.c.consent_id)
+    .where(CONSENT.c.due_at <= bindparam("now"))
+    .order_by(CONSENT.c.due_at, CONSENT.c.consent_id)
+    .limit(bindparam("most"))
+)
+_SPENT: Final = (
+    select(CONSENT_USE.c.consent_id)
+    .where(CONSENT_USE.c.spent_at.is_not(None))
+    .order_by(CONSENT_USE.c.consent_id)
+    .limit(bindparam("most"))
+)
+_LIVES_DUE: Final = (
+    select(CONSENT_LIFE.c.consent_id)
+    .where(CONSENT_LIFE.c.look_at <= bindparam("now"))
+    .order_by(CONSENT_LIFE.c.look_at, CONSENT_LIFE.c.consent_id)
+    .offset(bindparam("skipped"))
+    .limit(bindparam("most"))
+)
 
 
 class Asked(NamedTuple):
@@ -208,7 +231,7 @@ class ConsentQueries(RemovalQueries):
     def head(self) -> int:
         """Return the sequence of the newest change, 0 before the first."""
         with self._reader.connect() as connection:
-            return connection.execute(select(func.max(CONSENT_CHANGE.c.sequence))).scalar() or 0
+            return connection.execute(_HEAD).scalar() or 0
 
     def due(self, now: int, limit: int, operator_id: str = "", *, skip: int = 0) -> tuple[str, ...]:
         """Return the ids of up to ``limit`` consents that time or use has ended by ``now``
@@ -217,27 +240,20 @@ class ConsentQueries(RemovalQueries):
 
         Only those of ``operator_id``; "" narrows nothing.
         """
-        over = (
-            select(CONSENT.c.consent_id)
-            .where(CONSENT.c.due_at <= now)
-            .order_by(CONSENT.c.due_at, CONSENT.c.consent_id)
-            .limit(skip + limit)
-        )
-        spent = (
-            select(CONSENT_USE.c.consent_id)
-            .where(CONSENT_USE.c.spent_at.is_not(None))
-            .order_by(CONSENT_USE.c.consent_id)
-            .limit(skip + limit)
-        )
+        over, spent = _OVER, _SPENT
         if operator_id:
             over = over.where(CONSENT.c.operator_id == operator_id)
             spent = spent.join(CONSENT, CONSENT.c.consent_id == CONSENT_USE.c.consent_id).where(
                 CONSENT.c.operator_id == operator_id
             )
         with self._reader.connect() as connection:
+            asked = {"now": now, "most": skip + limit}
             # One that is both comes once.
             found = dict.fromkeys(
-                [*connection.execute(spent).scalars(), *connection.execute(over).scalars()]
+                chain(
+                    connection.execute(spent, asked).scalars(),
+                    connection.execute(over, asked).scalars(),
+                )
             )
         return tuple(found)[skip : skip + limit]
 
@@ -280,16 +296,9 @@ class ConsentQueries(RemovalQueries):
     def lives_due(self, now: int, limit: int, *, skip: int = 0) -> tuple[str, ...]:
         """Return ids of up to ``limit`` consents to look at by ``now`` (seconds, UTC), the longest
         due first, behind the first ``skip``: see `consent.sql.SqlConsents.look`."""
-        life = CONSENT_LIFE.c
-        query = (
-            select(life.consent_id)
-            .where(life.look_at <= now)
-            .order_by(life.look_at, life.consent_id)
-            .offset(skip)
-            .limit(limit)
-        )
+        asked = {"now": now, "skipped": skip, "most": limit}
         with self._reader.connect() as connection:
-            return tuple(connection.execute(query).scalars())
+            return tuple(connection.execute(_LIVES_DUE, asked).scalars())
 
 
 @lru_cache(_MOST_REMEMBERED)

@@ -25,6 +25,7 @@ CHANNEL: Final = "creditgate_authority"
 _APPEND_LOCK: Final = 0x63726D61
 _LOG = AUTHORITY_LOG.c
 _IDS_A_QUERY: Final = 500
+_HEAD: Final = select(func.coalesce(func.max(_LOG.sequence), 0))
 _VERSIONS: Final = (
     select(_LOG.kind, _LOG.id, func.max(_LOG.version))
     .where(
@@ -157,7 +158,7 @@ class SqlAuthorityLog:
 
 
 def _head(connection: Connection) -> int:
-    return connection.execute(select(func.coalesce(func.max(_LOG.sequence), 0))).scalar_one()
+    return connection.execute(_HEAD).scalar_one()
 
 
 def _versions(

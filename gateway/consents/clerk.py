@@ -6,13 +6,14 @@ time; each step takes up where the last one, of whatever process, left off.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from time import monotonic, thread_time
-from typing import Final
+from typing import Final, NamedTuple
 
 from sqlalchemy import Engine
 
 from consent.lives import begin
+from consent.model import ConsentChange
 from consent.sql import SqlConsents
 from consent.states import GRANTED, REVOKED
 from gateway.clock import Clock
@@ -23,7 +24,7 @@ from gateway.consents.followed import (
     LIVES,
     REVOCATIONS,
     come_further,
-    come_to,
+    places,
 )
 from gateway.consents.past_unreadable import PastUnreadable
 from gateway.consents.subject_uses import SubjectUses
@@ -45,6 +46,15 @@ shorter (`gateway.config.GatewayConfig.lease_seconds`)."""
 _AT_ONCE: Final = 200
 _MOST_ROUNDS: Final = 10
 _CHANGES_AT_ONCE: Final = 1_000
+_FOLLOWED: Final = (AUTHORITY, AUTHORITY_SETTLED, REVOCATIONS, LIVES)
+
+
+class _Stand(NamedTuple):
+    """Where a round begins: how far each log was followed, and how far that of consents' changes
+    has come."""
+
+    followed: Mapping[str, int]
+    changes: int
 
 
 class ConsentClerk:
@@ -78,9 +88,11 @@ class ConsentClerk:
         self._uses = SubjectUses(engine)
         self._to_index: deque[str] = deque()
         self._index_at = float("-inf")
+        self._stand: _Stand | None = None
         self._work = BackgroundWork(
             engine,
             CONSENTS,
+            self._begin_round,
             self._settle,
             self._follow,
             self._withdraw,
@@ -114,6 +126,24 @@ class ConsentClerk:
         """Show that time has passed, or that some uses are still to be indexed."""
         return object() if self._to_index else self._clock.now() // _DUE_SECONDS
 
+    def _begin_round(self) -> None:
+        self._stand = None
+
+    def _standing(self) -> _Stand:
+        """Return where this round began; each step that needs it raises what the store raises."""
+        if self._stand is None:
+            # In this order: what is changed between is told by the next round.
+            with reading(self._engine) as connection:
+                followed = places(connection, _FOLLOWED)
+            self._stand = _Stand(followed, self._consents.head())
+        return self._stand
+
+    def _changes_behind(self, at: int) -> Sequence[ConsentChange]:
+        """Return the next changes of consents behind one that was followed to."""
+        if self._standing().changes == at:
+            return ()
+        return self._consents.changes(after=at, limit=_CHANGES_AT_ONCE)
+
     def _settle(self) -> None:
         """Write the end of consents that time or use has ended."""
         for _ in range(_MOST_ROUNDS):
@@ -127,9 +157,10 @@ class ConsentClerk:
         The newest of an operator is gone through again until no process can act on what was
         before it: a consent may be granted in the last moment.
         """
-        with reading(self._engine) as connection:
-            seen, settled = (come_to(connection, name) for name in (AUTHORITY, AUTHORITY_SETTLED))
-        head = self._log.head()
+        followed = self._standing().followed
+        seen, settled, head = followed[AUTHORITY], followed[AUTHORITY_SETTLED], self._log.head()
+        if head == settled:
+            return
         changes = self._log.history(kind=OPERATOR, id="", after=settled, limit=_CHANGES_AT_ONCE)
         now = self._clock.now()
         newest = {change.id: change for change in changes}
@@ -151,9 +182,8 @@ class ConsentClerk:
 
     def _withdraw(self) -> None:
         """End what grants rest on revoked consents, should whoever revoked be cut off."""
-        with reading(self._engine) as connection:
-            at = come_to(connection, REVOCATIONS)
-        changes = self._consents.changes(after=at, limit=_CHANGES_AT_ONCE)
+        at = self._standing().followed[REVOCATIONS]
+        changes = self._changes_behind(at)
         for change in changes:
             if self._work.stopping:
                 return
@@ -164,9 +194,7 @@ class ConsentClerk:
     def _watch_lives(self) -> None:
         """Open the duty to remove copies whose data life is over, though the consent lives on."""
         now = self._clock.now()
-        with reading(self._engine) as connection:
-            at = come_to(connection, LIVES)
-        changes = self._consents.changes(after=at, limit=_CHANGES_AT_ONCE)
+        changes = self._changes_behind(self._standing().followed[LIVES])
         if changes:
             granted = {change.consent_id for change in changes if change.state == GRANTED}
             with self._engine.begin() as connection:

@@ -1,5 +1,6 @@
 """How far the clerk has come in each log it follows: kept, so that it goes on where it was."""
 
+from collections.abc import Collection
 from typing import Final
 
 from sqlalchemy import Connection, bindparam, insert, select, update
@@ -17,12 +18,21 @@ LIVES: Final = "consent-lives"
 
 
 _KEPT: Final = select(FOLLOWED.c.sequence).where(FOLLOWED.c.name == bindparam("of_log"))
+_ALL_KEPT: Final = select(FOLLOWED.c.name, FOLLOWED.c.sequence).where(
+    FOLLOWED.c.name.in_(bindparam("of_logs", expanding=True))
+)
 _BEGUN: Final = insert(FOLLOWED)
 _FORWARD: Final = (
     update(FOLLOWED)
     .where(FOLLOWED.c.name == bindparam("of_log"), FOLLOWED.c.sequence < bindparam("come_to"))
     .values(sequence=bindparam("come_to"))
 )
+
+
+def places(connection: Connection, names: Collection[str]) -> dict[str, int]:
+    """Return the sequence up to which each of these logs was followed, 0 at first."""
+    kept = dict(connection.execute(_ALL_KEPT, {"of_logs": names}).all())
+    return {name: kept.get(name, 0) for name in names}
 
 
 def come_to(connection: Connection, name: str) -> int:

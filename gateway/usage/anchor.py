@@ -9,14 +9,21 @@ of the log of usage, which has no entries of its own; nobody is shown them.
 
 import hashlib
 from collections.abc import Sequence
+from typing import Final
 
-from sqlalchemy import Connection, delete, func, insert, select
+from sqlalchemy import Connection, bindparam, delete, func, insert, select
 
 from creditgate.transparency.note import Checkpoint
 from gateway.transparency.identity import newest_signed
 from gateway.transparency.keys import LogKey
 from gateway.transparency.log import SignedCheckpoint
 from gateway.transparency.tables import CHECKPOINTS, LOGS, LogId, OperatorLogId
+
+_ALL_ENTRIES: Final = select(func.sum(LOGS.c.size)).where(LOGS.c.log >= OperatorLogId.FIRST)
+_FORGET: Final = delete(CHECKPOINTS).where(
+    CHECKPOINTS.c.log == LogId.USAGE, CHECKPOINTS.c.size < bindparam("older_than")
+)
+_ADD: Final = insert(CHECKPOINTS)
 
 
 def link(
@@ -33,13 +40,9 @@ def link(
     digest = hashlib.sha256(before.root)
     for number, head in heads:
         digest.update(b"%d %d " % (number, head.size) + head.root)
-    size = connection.execute(
-        select(func.sum(LOGS.c.size)).where(LOGS.c.log >= OperatorLogId.FIRST)
-    ).scalar_one()
+    size = connection.execute(_ALL_ENTRIES).scalar_one()
     made = Checkpoint(key.verifier.name, int(size), digest.digest())
     key.last.about_to_sign(before, made)
-    own = CHECKPOINTS.c.log == LogId.USAGE
-    connection.execute(delete(CHECKPOINTS).where(own, CHECKPOINTS.c.size < before.size))
-    connection.execute(
-        insert(CHECKPOINTS).values(log=LogId.USAGE, size=made.size, root=made.root, at=at, note="")
-    )
+    connection.execute(_FORGET, {"older_than": before.size})
+    row = {"log": LogId.USAGE, "size": made.size, "root": made.root, "at": at, "note": ""}
+    connection.execute(_ADD, row)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Final, NamedTuple
 
-from sqlalchemy import Connection, Engine, func, insert, select, update
+from sqlalchemy import Connection, Engine, bindparam, func, insert, select, update
 
 from creditgate.transparency.receipts import usage_log_key
 from gateway.storage.engines import reading
@@ -23,6 +23,13 @@ _MOST_OPEN: Final = 64
 _MOST_TILES: Final = 32
 _STANDINGS: Final = select(USAGE_LOGS.c.operator_id, LOGS.c.size, USAGE_LOGS.c.sequence).join(
     LOGS, LOGS.c.log == USAGE_LOGS.c.log
+)
+
+_NUMBER: Final = select(USAGE_LOGS.c.log).where(USAGE_LOGS.c.operator_id == bindparam("operator"))
+_CAME_TO: Final = (
+    update(USAGE_LOGS)
+    .where(USAGE_LOGS.c.operator_id == bindparam("operator"))
+    .values(sequence=bindparam("come_to"))
 )
 
 
@@ -44,6 +51,8 @@ class OperatorLogs:
         self._evidence = evidence
         self._key = key
         self._open = lru_cache(_MOST_OPEN)(self._opened)
+        # A log's number never changes once it is committed.
+        self._committed: dict[str, int] = {}
 
     def standings(self, connection: Connection) -> dict[str, Standing]:
         """Return how far each operator's log has come."""
@@ -60,22 +69,21 @@ class OperatorLogs:
 
     def of(self, operator_id: str) -> MerkleLog | None:
         """Return an operator's log, None where it has not begun. Blocks."""
-        with reading(self._evidence) as connection:
-            return self._known(connection, operator_id)
+        number = self._committed.get(operator_id)
+        if number is None:
+            with reading(self._evidence) as connection:
+                number = _number_of(connection, operator_id)
+            if number is None:
+                return None
+            self._committed[operator_id] = number
+        return self._open(operator_id, number)
 
     def link(
         self, connection: Connection, heads: Sequence[tuple[str, SignedCheckpoint]], at: int
     ) -> None:
         """Bind the logs' new heads, by operator, to what was signed before: a part of the
         transaction that signs them. Raises as `gateway.usage.anchor.link`."""
-        numbers = dict(
-            connection.execute(
-                select(USAGE_LOGS.c.operator_id, USAGE_LOGS.c.log).where(
-                    USAGE_LOGS.c.operator_id.in_([operator_id for operator_id, _ in heads])
-                )
-            ).all()
-        )
-        linked = [(numbers[operator_id], head) for operator_id, head in heads]
+        linked = [(self._number(connection, operator_id), head) for operator_id, head in heads]
         link(connection, self._key, linked, at)
 
     def committed(self) -> None:
@@ -88,9 +96,9 @@ class OperatorLogs:
 
         One process at a time.
         """
-        known = self._known(connection, operator_id)
+        known = self._committed.get(operator_id) or _number_of(connection, operator_id)
         if known is not None:
-            return known
+            return self._open(operator_id, known)
         last = connection.execute(select(func.max(USAGE_LOGS.c.log))).scalar()
         number = OperatorLogId.FIRST if last is None else last + 1
         connection.execute(
@@ -100,14 +108,18 @@ class OperatorLogs:
 
     def came_to(self, connection: Connection, operator_id: str, sequence: int) -> None:
         """Note which row of the ledger a log's newest entry is of."""
-        own = USAGE_LOGS.c.operator_id == operator_id
-        connection.execute(update(USAGE_LOGS).where(own).values(sequence=sequence))
+        connection.execute(_CAME_TO, {"operator": operator_id, "come_to": sequence})
 
-    def _known(self, connection: Connection, operator_id: str) -> MerkleLog | None:
-        own = USAGE_LOGS.c.operator_id == operator_id
-        number = connection.execute(select(USAGE_LOGS.c.log).where(own)).scalar()
-        return None if number is None else self._open(operator_id, number)
+    def _number(self, connection: Connection, operator_id: str) -> int:
+        """Return the number of a log that has begun, be it in the connection's transaction."""
+        number = self._committed.get(operator_id) or _number_of(connection, operator_id)
+        assert number is not None, "a head is signed of a log that has begun"
+        return number
 
     def _opened(self, operator_id: str, number: int) -> MerkleLog:
         key = self._key.named(usage_log_key(self._key.verifier, operator_id).name)
         return MerkleLog(self._evidence, OperatorLogId(number), key, _MOST_TILES)
+
+
+def _number_of(connection: Connection, operator_id: str) -> int | None:
+    return connection.execute(_NUMBER, {"operator": operator_id}).scalar()
