@@ -24,13 +24,19 @@ class StoreBusy(RuntimeError):
     """The stores were never free of writers at once."""
 
 
+class NoStores(RuntimeError):
+    """There is no installation with SQLite's files."""
+
+
 @contextmanager
 def cut(home: Path) -> Generator[Mapping[str, sqlite3.Connection]]:
     """Give a connection to each file below ``home`` by its name, all reading one instant.
 
-    Raises StoreBusy, and sqlite3.Error where a file cannot be read.
+    Raises NoStores, StoreBusy, and sqlite3.Error where a file cannot be read.
     """
     files = sqlite_files(home)
+    if not all(file.exists() for file in files.values()):
+        raise NoStores(f"There are no stores in {home}; is `home` right (CREDITGATE_HOME)?")
     with ExitStack() as stack:
         for attempt in range(1, _ATTEMPTS + 1):
             try:

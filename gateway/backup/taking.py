@@ -32,7 +32,7 @@ def take(
     encrypt them to.
 
     The folder is there once all is in it and on the disk. Raises FileExistsError,
-    BackupUnusable, StoreBusy, OSError, and sqlite3.Error.
+    BackupUnusable, NoStores, StoreBusy, OSError, and sqlite3.Error.
     """
     if folder.exists():
         raise FileExistsError(folder)

@@ -32,11 +32,11 @@ def archive(folder: _Archive = None, config: Config = None, as_json: AsJson = Fa
     from gateway.analytics.archive import ArchiveBusy, ArchiveUnreadable, extend
     from gateway.config import GatewayConfig
     from gateway.exports.uses import LedgerLost
-    from gateway.storage.engines import open_engines
+    from gateway.storage.engines import open_for_archive
 
     settings = GatewayConfig.load(config)
     at = folder or settings.home / _FOLDER
-    engines = open_engines(settings.database.get_secret_value(), settings.home)
+    engines = open_for_archive(settings.database.get_secret_value(), settings.home)
     try:
         added = extend(at, engines.records)
     except (ArchiveBusy, ArchiveUnreadable) as error:

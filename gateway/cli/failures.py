@@ -34,6 +34,7 @@ SPEAKING: Final = frozenset(
     {
         _CATALOGUE_FILE,
         "gateway.anchor.home.NoAnchor",
+        "gateway.backup.cut.NoStores",
         "gateway.backup.cut.StoreBusy",
         "gateway.backup.manifest.BackupUnusable",
         "gateway.backup.restoring.NotEmpty",

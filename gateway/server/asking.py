@@ -128,7 +128,13 @@ async def asking_of(
             records.limits.replay_seconds,
         )
         hiding = Hiding(trust.regions, trust.anew.region, directories, notes, evidence, clock)
-        owed = OwedShare(engine, evidence, grounds.policies.alerts.owed_not_given, clock)
+        owed = OwedShare(
+            engine,
+            evidence,
+            grounds.policies.alerts.owed_not_given,
+            clock,
+            lambda: feed.current().authority,
+        )
         orderer = Orderer(
             trust.regions, deciding, charging, witnesses, calls, keeping, orders, hiding, owed
         )

@@ -49,6 +49,9 @@ _USED_AT: Final = "creditgate_used_at"
 _TRUSTED_SECONDS: Final = 1.0
 # A server that vanished is given up after some 10 seconds, and another connection tried;
 # without these a read would hang for as long as TCP does.
+# What a server that only follows another tells may be over: a record repaired, a consent revoked (G4).
+# Source: PostgreSQL, libpq, target_session_attrs.
+_OF_THE_PRIMARY: Final = {"target_session_attrs": "read-write"}
 _GIVING_UP: Final = {
     "connect_timeout": "5",
     "keepalives_idle": "4",
@@ -110,6 +113,15 @@ def open_engines(database: str, home: Path, connections: int = USUAL_CONNECTIONS
             sqlite_engine(evidence),
         )
     return Engines(*(postgresql_engine(database, each) for each in Pools.of(connections)))
+
+
+def open_for_archive(database: str, home: Path) -> Engines:
+    """Open the stores as `open_engines` for what only reads what is over, and so may be told by a
+    server of PostgreSQL that follows another."""
+    if database == "sqlite":
+        return open_engines(database, home)
+    engine = postgresql_engine(database, 1, of_the_primary=False)
+    return Engines(engine, engine, engine)
 
 
 def open_for_one(database: str, home: Path) -> Engines:
@@ -177,8 +189,9 @@ def _pragmas(files: Sequence[str], page_bytes: int) -> str:
     return "".join(f"PRAGMA {setting};" for setting in settings)
 
 
-def postgresql_engine(database: str, connections: int) -> Engine:
-    """Open a PostgreSQL database through psycopg, at READ COMMITTED.
+def postgresql_engine(database: str, connections: int, *, of_the_primary: bool = True) -> Engine:
+    """Open a PostgreSQL database through psycopg, at READ COMMITTED: no connection to a server that
+    can only be read, unless ``of_the_primary`` is false.
 
     ``connections`` are kept open, a few more opened when all are busy. What ``database``,
     a URL, itself says of time limits stands. A server or role set to
@@ -186,7 +199,9 @@ def postgresql_engine(database: str, connections: int) -> Engine:
     """
     url = make_url(database).set(drivername="postgresql+psycopg")
     engine = create_engine(
-        url.update_query_dict({**_GIVING_UP, **url.query}),
+        url.update_query_dict(
+            {**_GIVING_UP, **url.query, **(_OF_THE_PRIMARY if of_the_primary else {})}
+        ),
         pool_size=connections,
         max_overflow=_MORE_CONNECTIONS,
         pool_timeout=_WAIT_SECONDS,

@@ -12,7 +12,7 @@ import pytest
 from joserfc.jwk import ECKey
 from sqlalchemy import text
 
-from gateway.backup.cut import cut
+from gateway.backup.cut import NoStores, cut
 from gateway.backup.manifest import BackupUnusable
 from gateway.backup.restoring import restore
 from gateway.backup.sealed import opened_files
@@ -81,6 +81,12 @@ def test_files_are_read_of_one_instant_while_others_write(tmp_path: Path) -> Non
         over.set()
         writing.join()
         engines.dispose()
+
+
+def test_where_there_are_no_stores_that_is_said(tmp_path: Path) -> None:
+    with pytest.raises(NoStores, match="no stores in"), cut(tmp_path):
+        pass
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_nobody_can_write_between_the_first_and_the_last_file(

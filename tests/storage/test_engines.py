@@ -10,7 +10,12 @@ from sqlalchemy import Engine, create_engine, func, select
 from sqlalchemy.exc import OperationalError
 
 from gateway.storage import engines
-from gateway.storage.engines import open_engines, postgresql_engine, reading
+from gateway.storage.engines import (
+    open_engines,
+    open_for_archive,
+    postgresql_engine,
+    reading,
+)
 from tests.stores import PostgresStores
 
 _SESSION: Final = select(func.pg_backend_pid())
@@ -79,3 +84,26 @@ def test_of_sessions_that_ended_together_one_is_found_so_by_use(
         connection.scalar(_SESSION)
     with reading(engine) as one, reading(engine) as other:
         assert one.scalar(_SESSION) != other.scalar(_SESSION)
+
+
+def test_nothing_is_served_from_a_server_that_can_only_be_read(
+    postgres_stores: PostgresStores, tmp_path: Path
+) -> None:
+    with postgres_stores.database() as (database, _):
+        writer = postgresql_engine(database, 1)
+        with writer.begin() as connection:
+            name = connection.scalar(select(func.current_database()))
+            # As a server does that follows another: libpq tells the two by the same.
+            connection.exec_driver_sql(
+                f'ALTER DATABASE "{name}" SET default_transaction_read_only = on'
+            )
+        writer.dispose()
+        stores = open_engines(database, tmp_path)
+        for engine in (stores.authority, stores.records, stores.evidence):
+            with pytest.raises(OperationalError, match="read-only"), reading(engine):
+                pass
+        stores.dispose()
+        archive = open_for_archive(database, tmp_path)
+        with reading(archive.records) as connection:
+            assert connection.scalar(_SESSION)
+        archive.dispose()

@@ -1,5 +1,9 @@
 """From a replica nothing is served (G4, G9); what is over may be read there."""
 
+import asyncio
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,10 +13,8 @@ from sqlalchemy import text
 from creditgate.v1 import credit_record_service_pb2 as records_pb
 from creditgate.v1 import credit_record_service_pb2_grpc as records_grpc
 from gateway.analytics.archive import extend
-from gateway.storage.engines import reading
-from sdk.connection import connect
+from gateway.storage.engines import open_for_archive, reading
 from sdk.request_ids import new_request_id
-from sdk.tokens import TokenRefused
 from tests.installation import (
     PUBLIC_ITEM,
     PUBLISHER,
@@ -23,7 +25,6 @@ from tests.installation import (
 )
 from tests.own_server import OwnServer
 from tests.server.calls import draft, publish
-from tests.stores import engines_of
 
 
 @pytest.fixture
@@ -33,7 +34,7 @@ def server() -> Iterator[OwnServer]:
     started.remove()
 
 
-async def test_a_gateway_on_a_replica_lets_nobody_in_and_the_archive_is_made_from_one(
+async def test_no_gateway_starts_on_a_replica_and_the_archive_is_made_from_one(
     server: OwnServer, tmp_path: Path
 ) -> None:
     primary = Installation(server.database, tmp_path / "home")
@@ -48,7 +49,8 @@ async def test_a_gateway_on_a_replica_lets_nobody_in_and_the_archive_is_made_fro
             for _ in range(3):
                 request.request_id = new_request_id()
                 await records_grpc.CreditRecordServiceStub(channel).GetSubjectRecords(request)
-    with server.replica() as address, engines_of(address, tmp_path) as engines:
+    with server.replica() as address:
+        engines = open_for_archive(address, tmp_path)
 
         async def followed() -> bool:
             with reading(engines.records) as connection:
@@ -57,10 +59,23 @@ async def test_a_gateway_on_a_replica_lets_nobody_in_and_the_archive_is_made_fro
         await eventually(followed)
         assert extend(tmp_path / "archive", engines.records).uses == 3
 
-        replica = Installation(address, tmp_path / "home")
-        async with replica.running() as gateway:
-            # It cannot even note that an assertion was used, so nobody gets a token there.
-            with pytest.raises(TokenRefused, match="temporarily_unavailable"):
-                await connect(gateway.credentials())
-        replica.close()
+        engines.dispose()
+
+        told = await asyncio.to_thread(_serve, address, tmp_path / "home")
+        assert told.returncode
+        assert "session is read-only" in told.stderr
+        assert "Traceback" not in told.stderr
     primary.close()
+
+
+def _serve(database: str, home: Path) -> subprocess.CompletedProcess[str]:
+    """Begin to serve from a store, as its administrator does."""
+    settings = {"CREDITGATE_DATABASE": database, "CREDITGATE_HOME": str(home)}
+    return subprocess.run(
+        [sys.executable, "-m", "gateway.cli", "serve"],
+        env=os.environ | settings,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )

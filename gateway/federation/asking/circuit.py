@@ -14,6 +14,8 @@ FIRST_REST_SECONDS: Final = 1.0
 LONGEST_REST_SECONDS: Final = 30.0
 TRIAL_SECONDS: Final = 60.0
 """For how long a trial keeps others back, should nothing be heard of how it ended."""
+TRIAL_WAIT_SECONDS: Final = 1.0
+"""After so long whoever is kept back by a trial asks again: it mostly ends sooner."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +36,9 @@ class Circuit:
         """Return how many seconds to wait before a call may go through, None for none."""
         if self.rests_until is None:
             return None
-        until = self.rests_until
-        if self.trial_until is not None:
-            until = max(until, self.trial_until)
-        return until - now if now < until else None
+        if self.trial_until is not None and now < self.trial_until:
+            return max(self.rests_until - now, min(self.trial_until - now, TRIAL_WAIT_SECONDS))
+        return self.rests_until - now if now < self.rests_until else None
 
     def begun(self, now: float) -> "Circuit":
         """Return the circuit after a call went through at ``now``."""
