@@ -94,13 +94,6 @@ class Opening:
             or (row[0] == subject and (known[line_no] if line_no in known else opens(line_no)))
         ]
 
-    def is_for(self, passage: Passage, now: int) -> bool:
-        """Tell whether it is what its consent opens of ``passage`` at ``now`` (seconds, UTC).
-
-        A passage is of one ask, and so for one purpose.
-        """
-        return self.passage is passage and self.begins <= now < self.until
-
 
 class Opened:
     """What consents open of a passage that open the same of it, for the same data life.
@@ -150,12 +143,15 @@ class Openings:
     ) -> Opening | None:
         """Return as `opening` what a consent named, when last it was read and granted, opens; None
         where it has to be read. As of a consent remembered (`gateway.authorise.consents`), what it
-        tells is good for serving only together with the ledger."""
+        tells is good for serving only together with the ledger.
+
+        A passage is of one ask, and so for one purpose."""
         opening = self._remembered.get(name)
         if (
             opening is not None
+            and opening.passage is passage
+            and opening.begins <= now < opening.until
             and not opening.relied.exhausted
-            and opening.is_for(passage, now)
             and (subjects is None or opening.subject in subjects)
         ):
             return opening
@@ -184,12 +180,10 @@ class Openings:
         subject, name = consent.subject, consent.name
         if subjects is not None and subject not in subjects:
             subject = subjects[0]
-        elif (
-            (remembered := self._remembered.get(name)) is not None
-            and remembered.relied.consent is consent
-            and remembered.is_for(passage, now)
-        ):
-            return remembered
+        else:
+            remembered = self.remembered(name, passage, subjects, now)
+            if remembered is not None and remembered.relied.consent is consent:
+                return remembered
         if len(self._remembered) >= _MOST_REMEMBERED:
             self._remembered.clear()
         opening = self._opening(consent, passage, subject, purpose, now)

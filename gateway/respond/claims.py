@@ -8,7 +8,7 @@ from gateway.authorise.opening import Opening
 from gateway.meter.decisions import DecisionIds
 from gateway.meter.model import UsageClaim, pack_entries
 from gateway.respond.answer import Selection, records_digest
-from gateway.respond.use import Part, Use, looked_for, relied_on
+from gateway.respond.use import Part, Use, rests_on
 
 # How long an answer may wait to be metered before authority, disclosure and period are
 # looked at again: so that a store that is slow does not stretch what was true before.
@@ -41,11 +41,10 @@ class Claims:
         relied, asked_items, opened_entries = None, (), 0
         if opening is not None:
             good_until = min(good_until, opening.until)
-            relied = relied_on(use, passage, opening, selection.lines)
+            relied, asked_items = rests_on(use, passage, opening, selection.lines)
             if relied is not None:
                 # What need not be kept any more is not sent again.
                 replay_seconds = min(replay_seconds, opening.what.life_seconds)
-                asked_items = looked_for(use, opening)
                 closed = passage.consent_lines
                 opened_entries = sum([n for no, n, _ in selection.lines if no in closed])
         return UsageClaim(

@@ -1,7 +1,7 @@
 """What the consent that a use names opens: remembered, or read anew."""
 
 import contextlib
-from collections.abc import Sequence
+from typing import Final
 
 from consent.model import NAME_PREFIX
 from creditgate.refusal import Refused
@@ -19,12 +19,8 @@ class ConsentedUse:
     def __init__(self, consents: ConsentLookup) -> None:
         self._consents = consents
         self._openings = Openings()
-
-    def remembered(
-        self, use: Use, passage: Passage, subjects: Sequence[str] | None, now: int
-    ) -> Opening | None:
-        """Return as `Openings.remembered`."""
-        return self._openings.remembered(use.consent, passage, subjects, now)
+        # Asked for each call: as `Openings.remembered`, by the consent's name.
+        self.remembered: Final = self._openings.remembered
 
     async def opening(
         self, use: Use, passage: Passage, subjects: tuple[str, ...] | None, now: int

@@ -152,7 +152,7 @@ class AnswerPath:
             whole, opening = passage, None
             if part.relies:
                 opening = self._consented.remembered(
-                    use, passage, part.subjects, ground.now
+                    use.consent, passage, part.subjects, ground.now
                 ) or await self._consented.opening(use, passage, part.subjects, ground.now)
             else:
                 require_no_consent(passage)

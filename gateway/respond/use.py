@@ -65,21 +65,24 @@ class Part(NamedTuple):
     delivery: Delivering | None = None
 
 
-def relied_on(
+def rests_on(
     use: Use, passage: Passage, opening: Opening, lines: Iterable[LineCount]
-) -> Relied | None:
-    """Return the consent that an answer with records of ``lines`` rests on, if on any.
+) -> tuple[Relied | None, tuple[str, ...]]:
+    """Return the consent that an answer with records of ``lines`` rests on, if on any, and the items
+    that it looks for under it, in order.
 
     One about a subject rests on it where items that need consent are in play, found or not:
-    that there are none is an answer too. A record asked for by its name rests on it unless
-    it is public, and so does its absence: a refusal must not tell what exists (G11).
+    that there are none is an answer too. A record asked for by its name tells its item itself, and
+    rests on it unless it is public, and so does its absence: a refusal must not tell what exists (G11).
     """
-    if not opening.what.masks:
-        return None
+    what = opening.what
+    if not what.masks:
+        return None, ()
     if use.answer_may_be_empty:
-        return opening.relied
+        return opening.relied, what.items
     served = {line.line_no for line in lines}
-    return None if served and served.isdisjoint(passage.consent_lines) else opening.relied
+    is_public = bool(served) and served.isdisjoint(passage.consent_lines)
+    return None if is_public else opening.relied, ()
 
 
 def licences_of(passage: Passage, opening: Opening | None) -> Licences | None:
@@ -98,14 +101,6 @@ def licences_of(passage: Passage, opening: Opening | None) -> Licences | None:
         resting.of_line,
         frozenset[frozenset[str]]().union(*(resting.needed.get(item, ()) for item in opened)),
     )
-
-
-def looked_for(use: Use, opening: Opening | None) -> tuple[str, ...]:
-    """Return the items that an answer resting on a consent looks for under it, in order.
-
-    A record asked for by its name tells its item itself.
-    """
-    return opening.what.items if opening and use.answer_may_be_empty else ()
 
 
 def delivery_use(
