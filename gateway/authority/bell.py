@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import logging
-from typing import Final
+from typing import Any, Final
 
 import psycopg
 from psycopg.sql import SQL, Identifier
@@ -34,9 +34,9 @@ class PostgresBell:
 
     def __init__(self, engine: Engine, channel: str = CHANNEL) -> None:
         self._listening = SQL("LISTEN {}").format(Identifier(channel))
-        self._conninfo = engine.url.set(drivername="postgresql").render_as_string(
-            hide_password=False
-        )
+        # As the engine itself gives them: a URL is read otherwise by the driver.
+        _, parameters = engine.dialect.create_connect_args(engine.url)
+        self._connecting: dict[str, Any] = dict(parameters)
         self._rung = asyncio.Event()
         self._task = asyncio.create_task(self._listen(), name=f"bell-{channel}")
 
@@ -54,7 +54,7 @@ class PostgresBell:
         while True:
             try:
                 async with await psycopg.AsyncConnection.connect(
-                    self._conninfo, autocommit=True
+                    autocommit=True, **self._connecting
                 ) as connection:
                     await connection.execute(self._listening)
                     # What was appended while nobody listened is news too.

@@ -173,6 +173,9 @@ class ConsentClerk:
                     return
             # One by one: what was gone through is not told again, whenever this ends.
             self._come_further(AUTHORITY, seen, change.sequence)
+        if changes:
+            # What has just become of consents is for the steps behind this one.
+            self._begin_round()
         late = [change for change in changes if change.changed_at > now - _LATE_SECONDS]
         if late:
             done = late[0].sequence - 1

@@ -201,6 +201,8 @@ NO_FACT_COLUMNS: Final[Mapping[str, str]] = MappingProxyType(
             ),
             _PROVED_BY_REGION,
         ),
+        "region_uses.withheld": "whether a region is looked at that charged for it; what is owed is the"
+        " same",
         "map_head.id": "there is one row, whatever its number",
         "map_openness.from_event": "from which event on an item is protected is told apart by"
         " its events alone",

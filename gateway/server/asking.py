@@ -128,13 +128,7 @@ async def asking_of(
             records.limits.replay_seconds,
         )
         hiding = Hiding(trust.regions, trust.anew.region, directories, notes, evidence, clock)
-        owed = OwedShare(
-            engine,
-            evidence,
-            grounds.policies.alerts.owed_not_given,
-            clock,
-            lambda: feed.current().authority,
-        )
+        owed = OwedShare(engine, evidence, grounds.policies.alerts.owed_not_given, clock)
         orderer = Orderer(
             trust.regions, deciding, charging, witnesses, calls, keeping, orders, hiding, owed
         )

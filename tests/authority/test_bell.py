@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 import pytest
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, create_engine, text
 
 from gateway.authority.bell import PostgresBell
 from gateway.storage.engines import Engines
@@ -49,6 +49,18 @@ async def test_an_append_rings_the_bell_long_before_the_poll(postgres_engines: E
                 append, postgres_engines.authority, operator(operator_id=f"op-{number}")
             )
             assert await waiting < 5
+
+
+async def test_it_listens_by_the_options_that_the_database_is_set_with(
+    postgres_engines: Engines,
+) -> None:
+    options = {"options": "-c statement_timeout=30000", "application_name": "a gateway"}
+    url = postgres_engines.authority.url.update_query_dict(options)
+    engine = create_engine(url)
+    bell = PostgresBell(engine)
+    assert await bell.wait(5)
+    await bell.close()
+    engine.dispose()
 
 
 async def test_a_bell_rung_while_nobody_waited_is_heard(postgres_engines: Engines) -> None:

@@ -229,6 +229,8 @@ def verified_before(
         raise ProofInvalid("other records are told than the receipt charges for")
     if any(_RECORD.fullmatch(each.name) is None or each.revision < 1 for each in records):
         raise ProofInvalid("a record is told by what is no name of one")
+    if not {each.item for each in records} <= set(query.items):
+        raise ProofInvalid("records are charged of items that were not asked for")
     return Metered(leaf, told.usage, records, _prices_of(detail))
 
 

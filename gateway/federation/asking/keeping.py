@@ -113,14 +113,18 @@ class Keeping:
 
     async def withheld(self, charged: Charged, chunk: Chunk) -> None:
         """Keep a chunk that may not be passed on any more."""
-        records = [*chunk.records, *chunk.gone]
-        await self._keep(charged, _Said.of(chunk), list(_gone(records, chunk.prices)))
+        kept = [
+            *_gone(chunk.records, chunk.prices, withheld=True),
+            *_gone(chunk.gone, chunk.prices),
+        ]
+        await self._keep(charged, _Said.of(chunk), kept)
 
-    async def lost(self, charged: Charged, metered: Metered, first: int) -> None:
-        """Keep what was charged for the chunk that begins at the subject ``first`` and never
-        came."""
+    async def lost(self, charged: Charged, metered: Metered, first: int, *, withheld: bool) -> None:
+        """Keep what was charged for the chunk that begins at the subject ``first`` and never came;
+        ``withheld`` tells that this region had ended what it was asked for by."""
         said = _Said(metered.leaf, metered.usage, metered.leaf.decision_id, first, 0, "")
-        await self._keep(charged, said, list(_gone(metered.records, metered.prices)))
+        uses = _gone(metered.records, metered.prices, withheld=withheld)
+        await self._keep(charged, said, list(uses))
 
     async def _keep(
         self,
@@ -173,10 +177,13 @@ class Keeping:
 
 
 def _gone(
-    records: Iterable[MeteredRecord | DisclosedRecord], prices: Mapping[CountedBy, int]
+    records: Iterable[MeteredRecord | DisclosedRecord],
+    prices: Mapping[CountedBy, int],
+    *,
+    withheld: bool = False,
 ) -> Iterable[RegionUse]:
     """Yield records that a region charged and that are not passed on: nobody is charged for them
-    here, and whom they are about is not kept."""
+    here, and whom they are about is not kept. ``withheld`` as `RegionUse` has it."""
     for record in records:
         yield RegionUse(
             record_id=record.name.removeprefix(_RECORD),
@@ -188,4 +195,5 @@ def _gone(
             region_code=record.region,
             fee=prices[CountedBy(record.item, record.source, record.region)],
             own_fee=0,
+            withheld=withheld,
         )

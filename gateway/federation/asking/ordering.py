@@ -155,9 +155,21 @@ class Orderer:
             return await self._calls.chunk(ordering.question, place, ordering.budget)
         except Ended as ended:
             if ended.metered is not None:
-                await self._keeping.lost(_charged(ordering), ended.metered, place.first)
+                withheld = await self._may_not(ordering, place)
+                await self._keeping.lost(
+                    _charged(ordering), ended.metered, place.first, withheld=withheld
+                )
                 await self._owed.look(ordering.question.region)
             raise
+
+    async def _may_not(self, ordering: Ordering, place: Place) -> bool:
+        """Tell whether this region itself would give the chunk at ``place`` to nobody by now."""
+        self._deciding.forget(ordering.asked.use)
+        try:
+            await self._decided(ordering.asked, ordering.charged_as(place.first))
+        except Refused as refused:
+            return refused.reason not in _CALLERS_OWN
+        return False
 
     async def _kept(
         self, ordering: Ordering, verified: Verified, before: Decided, hold: Hold | None

@@ -70,6 +70,8 @@ REGION_ANSWERS: Final = Table(
 # was given before they were kept. opened tells whether the consent of its answer opened it, which it
 # did not of what anybody may have; null in older answers. subject is empty, and they are null, of what the region charged
 # and the operator was not given: its answer was lost, and it had ended when it was asked for again.
+# Of these withheld tells whether it was this region that kept it back, or had ended by then what it was asked
+# for by (null in older ones).
 REGION_USES: Final = Table(
     "region_uses",
     METADATA,
@@ -94,6 +96,7 @@ REGION_USES: Final = Table(
     Column("severity", SmallInteger),
     Column("cut", Boolean),
     Column("opened", Boolean),
+    Column("withheld", Boolean),
     Index("ix_region_uses_region_served_at", "region", "served_at"),
     # From a record, and from a subject, to who received it (guarantee G7).
     Index("ix_region_uses_region_record", "region", "record_id"),

@@ -154,7 +154,8 @@ def _add_uses(connection: Connection, answer: RegionAnswer, uses: Sequence[Regio
 
 
 def _keep_again(connection: Connection, answer: RegionAnswer, uses: Sequence[RegionUse]) -> None:
-    """Keep as given what of a chunk was not passed on before, and is now.
+    """Keep as given what of a chunk was not passed on before, and is now; and as withheld what this
+    region keeps back that it had on the other's word alone.
 
     Raises ProofInvalid where the chunk is not what was kept.
     """
@@ -162,9 +163,10 @@ def _keep_again(connection: Connection, answer: RegionAnswer, uses: Sequence[Reg
     query = select(REGION_ANSWERS).where(*_of_chunk(REGION_ANSWERS, answer)).with_for_update()
     first, kept = _answer(connection.execute(query).one()), _uses_of(connection, answer)
     require_same(_as_given(first, kept), _as_given(answer, uses))
-    never = {use.key for use in kept if not use.passed_on}
+    never = {use.key: use for use in kept if not use.passed_on}
     new = [use for use in uses if use.passed_on and use.key in never]
-    for use in new:
+    kept_back = [use for use in uses if use.withheld and use.key in never]
+    for use in (*new, *kept_back):
         its = REGION_USES.c.record_id == use.record_id, REGION_USES.c.revision == use.revision
         connection.execute(
             update(REGION_USES).where(*_of_chunk(REGION_USES, answer), *its).values(use._asdict())

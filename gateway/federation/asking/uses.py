@@ -52,7 +52,7 @@ class RegionAnswer(NamedTuple):
 
 class RegionUse(NamedTuple):
     """One record of a chunk; fields as those of `tables.REGION_USES` that its answer lacks, those
-    from the digest of its content to ``opened`` None where they were not kept yet."""
+    from the digest of its content on None where they were not kept yet."""
 
     record_id: str
     revision: int
@@ -69,6 +69,7 @@ class RegionUse(NamedTuple):
     severity: int | None = None
     cut: bool | None = None
     opened: bool | None = False
+    withheld: bool | None = False
 
     @property
     def passed_on(self) -> bool:

@@ -142,7 +142,10 @@ async def test_a_retry_is_told_what_was_charged_before_and_no_other_use_passes_f
     keys = RegionKeys(await log_key(pair), await log_key(pair, "usage"))
     asked, now = (
         QueryRecordsRequest(
-            asking_region=pair.asking.entity_id, request_id="told", purpose=PURPOSE
+            asking_region=pair.asking.entity_id,
+            request_id="told",
+            purpose=PURPOSE,
+            items=[CONSENT_ITEM, PUBLIC_ITEM],
         ),
         pair.home.installation.clock.now(),
     )
@@ -193,6 +196,12 @@ async def test_a_retry_is_told_what_was_charged_before_and_no_other_use_passes_f
         setattr(wrong, field, value)
         with pytest.raises(ProofInvalid):
             verified_before(wrong, before, keys, 0, now, 0)
+    # What nobody asked for is not charged.
+    wrong = QueryRecordsRequest()
+    wrong.CopyFrom(asked)
+    wrong.items[:] = [CONSENT_ITEM]
+    with pytest.raises(ProofInvalid, match="not asked for"):
+        verified_before(wrong, before, keys, 0, now, 0)
     credential = pair.credential()
     sent = pair.request(credential, [subject], request_id="told")
     with pytest.raises(ProofInvalid, match="more was charged"):

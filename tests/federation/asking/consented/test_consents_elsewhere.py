@@ -306,14 +306,14 @@ async def test_nothing_is_passed_on_under_a_consent_taken_back_while_the_region_
     async def kept() -> bool:
         return bool(given())
 
-    def given() -> list[bool]:
+    def given() -> list[tuple[bool, bool | None]]:
         every = world.uses.answers(world.two.entity_id, counter.now - 60, counter.now + 60)
         its = (each for each in every if each.request_id == request_id)
-        return [use.passed_on for each in its for use in world.uses.uses(each)]
+        return [(use.passed_on, use.withheld) for each in its for use in world.uses.uses(each)]
 
     # The region charged it: it is kept as owed to it, and given to nobody.
     await eventually(kept, 15)
-    assert given() == [False]
+    assert given() == [(False, True)]
     revoked = await counter.read(consent.name)
     assert not revoked.HasField("removal")
     there = SqlConsents(world.two.installation.engines.records)

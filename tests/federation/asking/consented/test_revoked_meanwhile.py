@@ -51,4 +51,5 @@ async def test_what_a_region_metered_before_it_heard_is_owed_and_given_to_nobody
         if each.request_id == request_id
         for use in world.uses.uses(each)
     ]
-    assert [use.passed_on for use in kept] == [False, False]
+    # It did as it had to: nobody suspects it.
+    assert [(use.passed_on, use.withheld) for use in kept] == [(False, True)] * 2
