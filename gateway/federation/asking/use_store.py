@@ -163,7 +163,7 @@ def _keep_again(connection: Connection, answer: RegionAnswer, uses: Sequence[Reg
     query = select(REGION_ANSWERS).where(*_of_chunk(REGION_ANSWERS, answer)).with_for_update()
     first, kept = _answer(connection.execute(query).one()), _uses_of(connection, answer)
     require_same(_as_given(first, kept), _as_given(answer, uses))
-    never = {use.key: use for use in kept if not use.passed_on}
+    never = {use.key for use in kept if not use.passed_on}
     new = [use for use in uses if use.passed_on and use.key in never]
     kept_back = [use for use in uses if use.withheld and use.key in never]
     for use in (*new, *kept_back):
