@@ -7,9 +7,9 @@ Source: Civil Code of the PRC, article 924 (who acts for another reports what wa
 from typing import Final
 
 from sqlalchemy import Engine, func, or_, select
-from sqlalchemy.dialects import postgresql, sqlite
 
 from consent.connections import reader, writing
+from consent.inserts import INSERT
 from consent.model import Actor, ConsentChange
 from consent.tables import CONSENT_CHANGE, NOTICE_SEEN
 
@@ -17,7 +17,6 @@ MOST_UNREAD: Final = 99
 """Unread notices are counted up to here."""
 _CHANGE = CONSENT_CHANGE.c
 _NOT_ITS_OWN: Final = or_(_CHANGE.actor != Actor.SUBJECT.value, _CHANGE.delegation != "")
-_INSERT: Final = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 
 
 class SqlNotices:
@@ -70,7 +69,7 @@ class SqlNotices:
 
         What was seen is never unseen: a lower number than before changes nothing.
         """
-        add = _INSERT[self._engine.dialect.name](NOTICE_SEEN).values(
+        add = INSERT[self._engine.dialect.name](NOTICE_SEEN).values(
             principal=principal, subject=subject, sequence=sequence
         )
         query = add.on_conflict_do_update(

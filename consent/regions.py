@@ -9,9 +9,9 @@ from collections.abc import Collection, Sequence
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Connection, Engine, Row, case, delete, func, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from consent.connections import reader, writing
+from consent.inserts import INSERT
 from consent.model import DAY_SECONDS, NAME_PREFIX, Consent
 from consent.owed import gone_since, is_told
 from consent.part_names import part_id
@@ -29,7 +29,6 @@ LATE_SECONDS: Final = 600
 FIRST_PAUSE_SECONDS: Final = 60
 """A region that knows nothing of a removal is told again after this at first."""
 _MOST_DOUBLED: Final = 10
-_INSERT: Final = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 _R: Final = CONSENT_REGION.c
 _A: Final = REGION_ANSWER.c
 # One that is used up may answer a retry of its answers.
@@ -70,7 +69,7 @@ class SqlConsentRegions:
     def asking(self, consent_id: str, region: str, now: int) -> None:
         """Keep that a region, by its entity identifier, is asked under a consent at ``now``
         (seconds, UTC). Raises what the store raises; it may not be asked then."""
-        add = _INSERT[self._engine.dialect.name](CONSENT_REGION).values(
+        add = INSERT[self._engine.dialect.name](CONSENT_REGION).values(
             consent_id=consent_id, region=region, asked_at=now, look_at=now + LATE_SECONDS, tries=0
         )
         again = {name: add.excluded[name] for name in ("asked_at", "look_at", "tries")}

@@ -13,16 +13,15 @@ from typing import Final
 
 import numpy as np
 from sqlalchemy import Connection, bindparam, select
-from sqlalchemy.dialects import postgresql, sqlite
 
 from gateway.conformance.blocks import BLOCK, is_marked, marked, newly_marked, sequences_of
 from gateway.conformance.holdings_tables import PUT_RIGHT_BLOCKS
+from gateway.storage.inserts import INSERT
 from gateway.storage.paging import pages
 from gateway.storage.writes import wrote
 
 _P: Final = PUT_RIGHT_BLOCKS.c
 _BITS: Final = select(_P.block, _P.bits).where(_P.operator_id == bindparam("operator"))
-_INSERT: Final = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 
 
 def put_right_bits(evidence: Connection, operator_id: str) -> dict[int, bytes]:
@@ -60,7 +59,7 @@ def keep_put_right(evidence: Connection, operator_id: str, sequences: Collection
     changed = marked(before, np.array(sorted(sequences), np.int64))
     if not changed:
         return []
-    add = _INSERT[evidence.dialect.name](PUT_RIGHT_BLOCKS)
+    add = INSERT[evidence.dialect.name](PUT_RIGHT_BLOCKS)
     kept = add.on_conflict_do_update(
         index_elements=list(PUT_RIGHT_BLOCKS.primary_key), set_={"bits": add.excluded.bits}
     )

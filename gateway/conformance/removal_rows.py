@@ -5,13 +5,13 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
 from sqlalchemy import Connection, Row, bindparam, case, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from consent.rules import CLOCKS_APART_SECONDS
 from gateway.conformance.classify import Removal
 from gateway.conformance.event_pages import WatchedEvent
 from gateway.conformance.removal_tables import DUTIES, FOLLOWED, Finding
 from gateway.conformance.spoken import Spoken
+from gateway.storage.inserts import INSERT
 from gateway.storage.paging import pages
 from gateway.storage.writes import wrote
 
@@ -22,7 +22,6 @@ DISCLOSED_AGAIN: Final = "gateway:disclosed-again"
 SAID_BEFORE: Final = "gateway:said-before"
 """Stands for it where none was: the copy was gone by an earlier word, before the event."""
 BY_THEMSELVES: Final = (DISCLOSED_AGAIN, SAID_BEFORE)
-_INSERT: Final = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 ACKNOWLEDGE: Final = (
     update(DUTIES)
     .where(
@@ -217,7 +216,7 @@ def followed(connection: Connection) -> int:
 
 def hold_followed(connection: Connection) -> None:
     """Have nobody else follow events until the transaction ends."""
-    first = _INSERT[connection.dialect.name](FOLLOWED).on_conflict_do_nothing()
+    first = INSERT[connection.dialect.name](FOLLOWED).on_conflict_do_nothing()
     connection.execute(first, {"name": _FOLLOWED, "event_sequence": 0})
     connection.execute(_COME_TO.with_for_update())
 

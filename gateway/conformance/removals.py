@@ -16,7 +16,6 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Connection, func, select
-from sqlalchemy.dialects import postgresql, sqlite
 
 from gateway.conformance.event_pages import Keepers, read_changes
 from gateway.conformance.owing import Deadlines, Owing, duty_rows, owing_for
@@ -37,10 +36,10 @@ from gateway.conformance.removal_tables import DUTIES
 from gateway.conformance.revisions import revisions_of
 from gateway.disclose.tables import NO_END
 from gateway.storage.engines import Engines, reading
+from gateway.storage.inserts import INSERT
 from gateway.storage.writes import wrote
 
 _EVENTS_AT_ONCE: Final = 500
-_INSERT: Final = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 
 
 class Owed(NamedTuple):
@@ -83,7 +82,7 @@ class RemovalDuties:
         self._evidence = engines.evidence
         self._keepers = keepers
         self._deadlines = deadlines
-        self._add = _INSERT[engines.evidence.dialect.name](DUTIES).on_conflict_do_nothing()
+        self._add = INSERT[engines.evidence.dialect.name](DUTIES).on_conflict_do_nothing()
 
     def follow(self) -> None:
         """Write down what is owed for the events that were committed by now.

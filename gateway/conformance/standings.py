@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from sqlalchemy import Connection, Engine, bindparam, func, insert, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from gateway.conformance.finding_tables import (
     FINDINGS,
@@ -17,9 +16,9 @@ from gateway.conformance.finding_tables import (
 from gateway.conformance.model import MISSING, NONE, OPEN, RECTIFIED, Stage, StageChange, Standing
 from gateway.conformance.stages import Against
 from gateway.storage.engines import reading
+from gateway.storage.inserts import INSERT
 from gateway.storage.writes import wrote
 
-_INSERT: Final = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 _S = STANDINGS.c
 _F = FINDINGS.c
 _FIRST: Final = 1
@@ -29,7 +28,7 @@ _TOUCH: Final = {
     dialect: add(STANDINGS)
     .on_conflict_do_update(index_elements=[_S.operator_id], set_={"touched": _S.touched + 1})
     .returning(_S.touched)
-    for dialect, add in _INSERT.items()
+    for dialect, add in INSERT.items()
 }
 _DUE: Final = _OWN.values(attestation_due=bindparam("due"))
 _COUNT: Final = _OWN.values(

@@ -8,17 +8,16 @@ import logging
 from typing import Final, Protocol
 
 from sqlalchemy import Connection, Engine, delete, insert, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from gateway.clock import Clock
 from gateway.conformance.outage import Outage
 from gateway.conformance.uptime_tables import BEATS, OUTAGES
 from gateway.storage.engines import reading
+from gateway.storage.inserts import INSERT
 from gateway.storage.writes import wrote
 
 _BEAT_SECONDS: Final = 60
 _GATEWAY: Final = "gateway"
-_INSERT: Final = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 _LAST: Final = select(BEATS.c.at).where(BEATS.c.name == _GATEWAY)
 _log = logging.getLogger(__name__)
 
@@ -110,7 +109,7 @@ class Uptime:
 
     def _beat(self, now: int) -> None:
         """Put off, once, what an outage until ``now`` left no time for, and tell that it is up."""
-        first = _INSERT[self._evidence.dialect.name](BEATS).on_conflict_do_nothing()
+        first = INSERT[self._evidence.dialect.name](BEATS).on_conflict_do_nothing()
         with self._evidence.begin() as connection:
             connection.execute(first, {"name": _GATEWAY, "at": now})
             outage = Outage(

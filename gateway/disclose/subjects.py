@@ -1,29 +1,18 @@
 """Whom revisions are about. A revision is never changed, so what was read once is remembered."""
 
-import json
 from collections.abc import Collection, Iterable, Mapping
-from functools import partial
-from typing import Any, Final
+from functools import cache, partial
+from typing import Final
 
-from sqlalchemy import ARRAY, BigInteger, Connection, bindparam, func, select
+from sqlalchemy import Connection, Dialect, Select, select
 
 from gateway.disclose.tables import REVISIONS
+from gateway.storage.among import among, listed
 from gateway.storage.remembered import Remembered
 
 _MOST_KNOWN: Final = 100_000
 _AT_ONCE: Final = 10_000
-_SEQUENCES: Final = "sequences"
 _SUBJECTS: Final = select(REVISIONS.c.sequence, REVISIONS.c.subject)
-_SUBJECTS_OF: Final = {
-    "sqlite": _SUBJECTS.where(
-        REVISIONS.c.sequence.in_(
-            select(func.json_each(bindparam(_SEQUENCES)).table_valued("value"))
-        )
-    ),
-    "postgresql": _SUBJECTS.where(
-        REVISIONS.c.sequence == func.any(bindparam(_SEQUENCES, type_=ARRAY(BigInteger)))
-    ),
-}
 
 
 class Subjects:
@@ -40,11 +29,15 @@ class Subjects:
         return self._known.of(sequences, partial(_read, connection))
 
 
+@cache
+def _subjects_of(dialect: Dialect) -> Select[int, str]:
+    return _SUBJECTS.where(among(REVISIONS.c.sequence, dialect))
+
+
 def _read(connection: Connection, sequences: Iterable[int]) -> Iterable[tuple[int, str]]:
-    name = connection.dialect.name
+    dialect = connection.dialect
     wanted = sorted(sequences)
     for start in range(0, len(wanted), _AT_ONCE):
-        some: Any = wanted[start : start + _AT_ONCE]
-        given = json.dumps(some) if name == "sqlite" else some
-        rows = connection.execute(_SUBJECTS_OF[name], {_SEQUENCES: given})
+        some = listed(wanted[start : start + _AT_ONCE], dialect)
+        rows = connection.execute(_subjects_of(dialect), {"among": some})
         yield from ((sequence, subject) for sequence, subject in rows)

@@ -5,7 +5,7 @@ call still does with it changes nothing.
 """
 
 from collections.abc import Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import (
     ColumnElement,
@@ -17,7 +17,6 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.dialects import postgresql, sqlite
 
 from gateway.meter.delivery import (
     ENDED,
@@ -34,8 +33,7 @@ from gateway.meter.delivery_tables import DELIVERIES
 from gateway.meter.model import ANSWER, REVERSAL, pack_entries, unpack_entries
 from gateway.meter.tables import USAGE
 from gateway.storage.engines import reading, snapshot
-
-_ADD: Final = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
+from gateway.storage.inserts import INSERT
 
 
 class TakenUp(NamedTuple):
@@ -201,7 +199,7 @@ def is_of(key: DeliveryKey) -> ColumnElement[bool]:
 def _begin(connection: Connection, key: DeliveryKey, payload_digest: bytes, now: int) -> None:
     """Add the row of a delivery, unless it is there."""
     connection.execute(
-        _ADD[connection.dialect.name](DELIVERIES)
+        INSERT[connection.dialect.name](DELIVERIES)
         .values(
             **key._asdict(),
             payload_digest=payload_digest,

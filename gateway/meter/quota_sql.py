@@ -1,17 +1,14 @@
 """Counts of quotas in the store of the ledger: read and written in its transaction."""
 
 from collections.abc import Mapping
-from typing import Final
 
 from sqlalchemy import ColumnElement, Text, cast, func, literal_column, select
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine.interfaces import DBAPICursor, Dialect
 
 from gateway.meter.holds import DayCount
 from gateway.meter.model import QuotaDay
 from gateway.meter.tables import LICENCE_USE, QUOTA
-
-_INSERT: Final = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
+from gateway.storage.inserts import INSERT
 
 
 def borne_of(
@@ -38,7 +35,7 @@ class QuotaStatements:
                 ).compile(dialect=dialect)
             )
             for table in (QUOTA, LICENCE_USE)
-            for add in (_INSERT[dialect.name](table),)
+            for add in (INSERT[dialect.name](table),)
         )
 
     def write(self, cursor: DBAPICursor, grown: Mapping[QuotaDay, DayCount]) -> None:

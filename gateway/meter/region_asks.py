@@ -21,7 +21,8 @@ from sqlalchemy import (
     Text,
     select,
 )
-from sqlalchemy.dialects import postgresql, sqlite
+
+from gateway.storage.inserts import INSERT
 
 METADATA: Final = MetaData()
 
@@ -50,13 +51,12 @@ REGION_CREDENTIALS: Final = Table(
     Column("credential_digest", LargeBinary, primary_key=True),
     Column("credential", Text, nullable=False),
 )
-_INSERT: Final = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 _ADD_ASK: Final = {
-    dialect: insert(REGION_ASKS).on_conflict_do_nothing() for dialect, insert in _INSERT.items()
+    dialect: insert(REGION_ASKS).on_conflict_do_nothing() for dialect, insert in INSERT.items()
 }
 _ADD_CREDENTIAL: Final = {
     dialect: insert(REGION_CREDENTIALS).on_conflict_do_nothing()
-    for dialect, insert in _INSERT.items()
+    for dialect, insert in INSERT.items()
 }
 _KEYS_A_QUERY: Final = 500
 

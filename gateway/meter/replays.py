@@ -10,6 +10,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from consent.writes import row_key
 from gateway.meter.model import AnswerKey
+from gateway.storage.inserts import INSERT
 
 METADATA: Final = MetaData()
 
@@ -27,7 +28,6 @@ REPLAYS: Final = Table(
     Column("replayed_at", BigInteger, nullable=False),
     Index("ix_usage_replays_replayed_at", "operator_id", "replayed_at"),
 )
-_ADD: Final = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 
 
 class Again(NamedTuple):
@@ -39,7 +39,7 @@ class Again(NamedTuple):
 
 def noted(dialect: str) -> sqlite.Insert | postgresql.Insert:
     """Return the statement that notes an answer given again, on one kind of store."""
-    add = _ADD[dialect](REPLAYS).values(dict.fromkeys(column.name for column in REPLAYS.c))
+    add = INSERT[dialect](REPLAYS).values(dict.fromkeys(column.name for column in REPLAYS.c))
     return add.on_conflict_do_update(
         index_elements=[*REPLAYS.primary_key], set_={"replayed_at": add.excluded.replayed_at}
     )

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Final
 
 from sqlalchemy import Connection, Engine, Row, bindparam, select
-from sqlalchemy.dialects import postgresql, sqlite
 
 from creditgate.transparency.note import VerifierKey
 from gateway.storage.engines import reading
+from gateway.storage.inserts import INSERT
 from gateway.transparency.keys import LogKey
 from gateway.transparency.last_signed import NOTHING, LastSigned, Signed
 from gateway.transparency.salts import Salts
@@ -21,7 +21,6 @@ _LOG: Final = select(LOGS.c.origin, LOGS.c.public_key, LOGS.c.salts, LOGS.c.size
     LOGS.c.log == bindparam("of_log")
 )
 _LOCKED: Final = _LOG.with_for_update()
-_INSERT = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 
 
 class AnotherLog(RuntimeError):
@@ -155,7 +154,7 @@ def require_own(
     """
     row = _row(connection, log, writing=writing)
     if row is None:
-        add = _INSERT[connection.dialect.name](LOGS).on_conflict_do_nothing()
+        add = INSERT[connection.dialect.name](LOGS).on_conflict_do_nothing()
         connection.execute(
             add.values(
                 log=log,

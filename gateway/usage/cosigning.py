@@ -13,7 +13,6 @@ from joserfc import jws
 from joserfc.jwk import KeySet
 from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 from sqlalchemy import Engine, select
-from sqlalchemy.dialects import postgresql, sqlite
 
 from creditgate.refusal import Violation, invalid
 from creditgate.transparency.merkle import ProofInvalid
@@ -21,11 +20,11 @@ from creditgate.transparency.note import open_checkpoint
 from creditgate.transparency.receipts import COSIGNATURE_TYPE
 from gateway.oauth.jose import MALFORMED, ProfileRegistry, claims_signed_by
 from gateway.storage.engines import reading
+from gateway.storage.inserts import INSERT
 from gateway.storage.writes import wrote
 from gateway.usage.logs import OperatorLogs
 from gateway.usage.tables import COSIGNATURES
 
-_INSERT: Final = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 _MOST_CHARACTERS: Final = 4_096
 _MOST_NOTE_CHARACTERS: Final = 2_048
 _SKEW_SECONDS: Final = 300
@@ -83,7 +82,7 @@ class Cosignatures:
             "at": now,
         }
         with self._evidence.begin() as connection:
-            keeping = _INSERT[connection.dialect.name](COSIGNATURES).values(
+            keeping = INSERT[connection.dialect.name](COSIGNATURES).values(
                 operator_id=who.operator_id, **new
             )
             kept = connection.execute(

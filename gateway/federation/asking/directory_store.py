@@ -3,17 +3,16 @@
 from typing import Final, NamedTuple
 
 from sqlalchemy import Engine, delete, select
-from sqlalchemy.dialects import postgresql, sqlite
 
 from gateway.federation.asking.directory_note import EPOCH_SECONDS
 from gateway.federation.asking.tables import DIRECTORY_FAULTS, REGION_DIRECTORIES
 from gateway.storage.engines import reading
+from gateway.storage.inserts import INSERT
 
 KEPT_SECONDS: Final = EPOCH_SECONDS
 """For so long the notes of a region's directories are kept."""
 DISTRUSTED_SECONDS: Final = 31 * 86_400
 """For so long no directory of a region is relied on, since one of its denied what was proved."""
-_INSERT: Final = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 
 
 class KeptNote(NamedTuple):
@@ -52,7 +51,7 @@ class DirectoryStore:
         """Keep a note, and forget those that are too old."""
         row = REGION_DIRECTORIES.c
         with self._engine.begin() as connection:
-            insert = _INSERT[connection.dialect.name](REGION_DIRECTORIES)
+            insert = INSERT[connection.dialect.name](REGION_DIRECTORIES)
             connection.execute(insert.values(note._asdict()).on_conflict_do_nothing())
             connection.execute(
                 delete(REGION_DIRECTORIES).where(
@@ -63,7 +62,7 @@ class DirectoryStore:
     def keep_fault(self, fault: DirectoryFault) -> None:
         """Keep a directory that denied what was proved; the first proof of each is kept."""
         with self._engine.begin() as connection:
-            insert = _INSERT[connection.dialect.name](DIRECTORY_FAULTS)
+            insert = INSERT[connection.dialect.name](DIRECTORY_FAULTS)
             connection.execute(insert.values(fault._asdict()).on_conflict_do_nothing())
 
     def distrusted(self, now: int) -> frozenset[str]:

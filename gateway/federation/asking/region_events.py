@@ -17,7 +17,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Connection, Engine, Row, bindparam, func, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from gateway.federation.asking.event_concerns import (
     Change,
@@ -34,13 +33,13 @@ from gateway.federation.asking.event_tables import (
 )
 from gateway.federation.asking.kept_under import KeptUnder
 from gateway.storage.engines import reading
+from gateway.storage.inserts import INSERT
 from gateway.storage.paging import pages
 
 LATE_SECONDS: Final = 600
 """How long after an event an answer from before it may still be kept: ten times as long as a
 region may take to answer."""
 
-_INSERT: Final = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 _ROWS_A_STATEMENT: Final = 500
 
 _EVENTS: Final = select(
@@ -203,7 +202,7 @@ def _event(row: Row[*tuple[Any, ...]]) -> RegionEvent:
 def _locked(connection: Connection, region: str) -> Heard:
     """Return how far a region is known, nobody else writing of it until the transaction ends."""
     adding = (
-        _INSERT[connection.dialect.name](REGIONS_HEARD)
+        INSERT[connection.dialect.name](REGIONS_HEARD)
         .values(region=region, event_sequence=0, heard_at=0, told=0)
         .on_conflict_do_nothing()
     )

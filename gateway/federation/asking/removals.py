@@ -13,7 +13,6 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Final, Protocol
 
 from sqlalchemy import Connection, Row, bindparam, func, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from gateway.conformance.acknowledgement import RemovedElsewhere
 from gateway.conformance.classify import Removal
@@ -23,11 +22,11 @@ from gateway.conformance.removals import Owed
 from gateway.federation.asking.region_events import RegionEvent, SqlRegionEvents
 from gateway.federation.asking.removal_tables import REGION_REMOVALS
 from gateway.storage.engines import Engines, reading
+from gateway.storage.inserts import INSERT
 from gateway.storage.paging import pages
 from gateway.storage.writes import wrote
 
 _EVENTS_AT_ONCE: Final = 500
-_INSERT: Final = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 _R: Final = REGION_REMOVALS.c
 _ACKNOWLEDGE: Final = (
     update(REGION_REMOVALS)
@@ -74,7 +73,7 @@ class RegionRemovals:
         self._evidence = engines.evidence
         self._events = SqlRegionEvents(engines.records)
         self._deadlines = deadlines
-        self._add = _INSERT[engines.evidence.dialect.name](REGION_REMOVALS).on_conflict_do_nothing()
+        self._add = INSERT[engines.evidence.dialect.name](REGION_REMOVALS).on_conflict_do_nothing()
         self._followed: object = None
 
     def follow(self, operator_id: str = "") -> None:

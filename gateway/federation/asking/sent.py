@@ -12,18 +12,17 @@ from hashlib import sha256
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Connection, Engine, Row, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from gateway.federation.asking.tables import REGION_PLANS
 from gateway.storage.engines import reading
+from gateway.storage.inserts import INSERT
 
-_INSERT: Final = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 _P: Final = REGION_PLANS.c
 _ADD: Final = {
     dialect: insert(REGION_PLANS)
     .on_conflict_do_nothing()
     .returning(_P.operator_id, _P.request_id, _P.region)
-    for dialect, insert in _INSERT.items()
+    for dialect, insert in INSERT.items()
 }
 
 

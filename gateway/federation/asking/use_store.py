@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, Engine, Row, Table, func, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from consent.model import Consent
 from consent.served import owe_served, require_unchanged
@@ -22,15 +21,15 @@ from gateway.federation.asking.uses import RegionAnswer, RegionUse
 from gateway.meter.model import NotCharged
 from gateway.respond.refusals import not_charged
 from gateway.storage.engines import reading
+from gateway.storage.inserts import INSERT
 
-_INSERT: Final = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 _ADD_ANSWER: Final = {
     dialect: insert(REGION_ANSWERS).on_conflict_do_nothing().returning(REGION_ANSWERS.c.region)
-    for dialect, insert in _INSERT.items()
+    for dialect, insert in INSERT.items()
 }
 _ADD_USE: Final = {
     dialect: insert(REGION_USES).on_conflict_do_nothing().returning(REGION_USES.c.revision)
-    for dialect, insert in _INSERT.items()
+    for dialect, insert in INSERT.items()
 }
 _ROWS_A_STATEMENT: Final = 500
 _CHUNK: Final = tuple(column.name for column in REGION_ANSWERS.primary_key)

@@ -8,7 +8,6 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Engine, Select, delete, func, insert, select
-from sqlalchemy.dialects import postgresql, sqlite
 
 from creditgate.v1.alert_service_pb2 import AlertKind
 from creditgate.v1.federation_service_pb2 import ClearingRating
@@ -16,10 +15,10 @@ from gateway.alerts.raising import raise_alert
 from gateway.federation.clearing.amount_tables import AMOUNTS, CEILINGS
 from gateway.federation.clearing.tables import CLEARINGS
 from gateway.storage.engines import reading
+from gateway.storage.inserts import INSERT
 from gateway.storage.writes import wrote
 
 _A: Final = AMOUNTS.c
-_INSERT: Final = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 _HOUR_SECONDS: Final = 3_600
 
 
@@ -131,7 +130,7 @@ class SqlAmounts:
         """Set the ceiling to a region, instead of the one before."""
         values = dict(zip(("record", "month", "set_by", "set_at", "reason"), ceiling, strict=True))
         with self._engine.begin() as connection:
-            kept = _INSERT[connection.dialect.name](CEILINGS).values(region=region, **values)
+            kept = INSERT[connection.dialect.name](CEILINGS).values(region=region, **values)
             connection.execute(
                 kept.on_conflict_do_update(index_elements=[CEILINGS.c.region], set_=values)
             )

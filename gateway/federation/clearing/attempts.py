@@ -4,14 +4,13 @@ from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 from sqlalchemy import Engine, delete, select
-from sqlalchemy.dialects import postgresql, sqlite
 
 from creditgate.v1.alert_service_pb2 import AlertKind
 from gateway.alerts.raising import raise_alert
 from gateway.federation.clearing.tables import FAILURES, WANTED
 from gateway.storage.engines import reading
+from gateway.storage.inserts import INSERT
 
-_INSERT: Final = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 _HOUR_SECONDS: Final = 3_600
 
 
@@ -32,7 +31,7 @@ class SqlAttempts:
     def fail(self, region: str, failure: str, now: int) -> None:
         """Keep why clearing with a region failed at ``now`` (seconds, UTC)."""
         with self._engine.begin() as connection:
-            kept = _INSERT[connection.dialect.name](FAILURES).values(
+            kept = INSERT[connection.dialect.name](FAILURES).values(
                 region=region, failure=failure, since=now, attempts=1
             )
             connection.execute(
@@ -53,7 +52,7 @@ class SqlAttempts:
     def want(self, region: str, until: int) -> None:
         """Keep that clearing with a region is wanted at once, up to ``until``."""
         with self._engine.begin() as connection:
-            kept = _INSERT[connection.dialect.name](WANTED).values(region=region, until=until)
+            kept = INSERT[connection.dialect.name](WANTED).values(region=region, until=until)
             connection.execute(
                 kept.on_conflict_do_update(index_elements=[WANTED.c.region], set_={"until": until})
             )

@@ -6,18 +6,17 @@ from hashlib import sha256
 from typing import Final, NamedTuple
 
 from sqlalchemy import Connection, Engine, bindparam, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from creditgate.clearing_entries import AnswerKey, Version
 from creditgate.v1.clearing_service_pb2 import ClearingStand
 from gateway.federation.clearing.disputed import CURRENT
 from gateway.federation.clearing.tables import DISPUTES, EVIDENCE, VERSIONS
 from gateway.storage.engines import reading
+from gateway.storage.inserts import INSERT
 from gateway.storage.writes import wrote
 
 _D: Final = DISPUTES.c
 _E: Final = EVIDENCE.c
-_INSERT: Final = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 _AT_ONCE: Final = 500
 _MOST_PIECES: Final = 5_000
 """Most that are looked at for one message."""
@@ -139,7 +138,7 @@ def keep(
             }
             for piece in pieces
         ]
-        insert = _INSERT[connection.dialect.name](EVIDENCE)
+        insert = INSERT[connection.dialect.name](EVIDENCE)
         if rows:
             kept = insert.on_conflict_do_update(
                 index_elements=[_E.dispute_id, _E.digest], set_={"shown": insert.excluded.shown}

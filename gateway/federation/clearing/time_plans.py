@@ -9,7 +9,6 @@ from hashlib import sha256
 from typing import Final, NamedTuple
 
 from sqlalchemy import Engine, select
-from sqlalchemy.dialects import postgresql, sqlite
 
 from creditgate.rating.components import FLAT, MINIMUM
 from creditgate.rating.plans import plan_of
@@ -18,11 +17,11 @@ from creditgate.v1.federation_service_pb2 import ClearingRating
 from gateway.alerts.raising import raise_alert
 from gateway.alerts.tables import ALERTS
 from gateway.federation.clearing.amount_tables import TIME_PLANS
+from gateway.storage.inserts import INSERT
 from gateway.storage.writes import wrote
 
 _HOUR_SECONDS: Final = 3_600
 _KIND: Final = AlertKind.ALERT_KIND_CLEARING_PLAN
-_INSERT: Final = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 
 
 class TimePlan(NamedTuple):
@@ -73,7 +72,7 @@ class SqlTimePlans:
         if not plans:
             return
         with self._engine.begin() as connection:
-            insert = _INSERT[connection.dialect.name](TIME_PLANS)
+            insert = INSERT[connection.dialect.name](TIME_PLANS)
             for plan in sorted(plans):
                 row = {"region": region, **plan._asdict(), "seen_at": now}
                 adding = insert.values(row).on_conflict_do_nothing().returning(TIME_PLANS.c.plan)

@@ -4,14 +4,13 @@ from base64 import b64encode
 from typing import Final
 
 from sqlalchemy import Connection, or_, select
-from sqlalchemy.dialects import postgresql, sqlite
 
 from creditgate.transparency.note import VerifierKey
 from gateway.federation.witness.logs import RegionLog
 from gateway.federation.witness.rules import ShownInvalid
 from gateway.federation.witness.tables import WITNESSED_ENDS, WITNESSED_LOGS
+from gateway.storage.inserts import INSERT
 
-_INSERT: Final = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 _WHOEVER: Final = ""
 
 
@@ -44,6 +43,6 @@ def end_those_before(connection: Connection, of: RegionLog) -> None:
     ends |= {(key, region) for key in connection.execute(others).scalars()}
     if ends:
         connection.execute(
-            _INSERT[connection.dialect.name](WITNESSED_ENDS).on_conflict_do_nothing(),
+            INSERT[connection.dialect.name](WITNESSED_ENDS).on_conflict_do_nothing(),
             [{"log_key": key, "region": whose} for key, whose in ends],
         )

@@ -24,7 +24,6 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.dialects import postgresql, sqlite
 
 from creditgate.transparency.cosignatures import cosignature_line
 from creditgate.transparency.merkle import EMPTY_ROOT
@@ -40,13 +39,13 @@ from gateway.federation.witness.logs import RegionLog
 from gateway.federation.witness.rules import FRESH_SECONDS, Judgement, judged
 from gateway.federation.witness.tables import WITNESSED, WITNESSED_LOGS
 from gateway.storage.engines import reading
+from gateway.storage.inserts import INSERT
 from sdk.histories import SplitView
 
 MOST_KEPT: Final = 512
 """Checkpoints kept of each log, the newest: what others saw is looked up among them."""
 
 _PRUNE_EVERY: Final = 64
-_INSERT: Final = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 
 
 class Shown(NamedTuple):
@@ -190,7 +189,7 @@ class Witness:
                 act=act,
             )
         )
-        add = _INSERT[connection.dialect.name](WITNESSED).on_conflict_do_nothing()
+        add = INSERT[connection.dialect.name](WITNESSED).on_conflict_do_nothing()
         connection.execute(
             add.values(
                 origin=log.name,
@@ -207,7 +206,7 @@ class Witness:
 def _locked(connection: Connection, region: str, log: VerifierKey) -> Row[*tuple[Any, ...]]:
     """Return a log's row, which no other process judges by until the commit; a new one has
     act 0."""
-    add = _INSERT[connection.dialect.name](WITNESSED_LOGS).on_conflict_do_nothing()
+    add = INSERT[connection.dialect.name](WITNESSED_LOGS).on_conflict_do_nothing()
     connection.execute(
         add.values(
             origin=log.name,
