@@ -36,6 +36,9 @@ async def open_consenting(home: Path, relay: Relay) -> AsyncGenerator[World]:
         patch.setattr(regions, "LATE_SECONDS", 1)
         patch.setattr(regions, "FIRST_PAUSE_SECONDS", 1)
         patch.setattr(removal_telling, "PACE", Pace(0.5))
+        # Tests before cut the way to region "two".
+        patch.setattr(removal_telling, "_FIRST_PAUSE_SECONDS", 0.5)
+        patch.setattr(removal_telling, "_LONGEST_PAUSE_SECONDS", 2.0)
         settings: dict[str, Any] = {
             "conformance_policy": policy_file(home),
             "chunk_subjects": CHUNK,
