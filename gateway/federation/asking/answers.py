@@ -80,6 +80,10 @@ class Place(NamedTuple):
     number: int
 
 
+class NeverAsked(ProofInvalid):
+    """A region answers, or tells that it charged, what nobody had asked it for."""
+
+
 class Metered(NamedTuple):
     """What a region charged for a chunk when it answered it first, as its receipt proves it.
 
@@ -173,11 +177,13 @@ def verified_chunk(
     )
 
 
-def require_reach(records: Iterable[DisclosedRecord], reach: Collection[str]) -> None:
+def require_reach(
+    records: Iterable[DisclosedRecord | MeteredRecord], reach: Collection[str]
+) -> None:
     """Raise ProofInvalid where a record is of a division beyond ``reach``, the codes that the
     question was narrowed to: the region was not asked for it, and the firm may not have it (G3)."""
     if not all(covers(reach, region) for region in {record.region for record in records}):
-        raise ProofInvalid("a record is of a division that was not asked for")
+        raise NeverAsked("a record is of a division that was not asked for")
 
 
 def require_fields(
@@ -230,7 +236,7 @@ def verified_before(
     if any(_RECORD.fullmatch(each.name) is None or each.revision < 1 for each in records):
         raise ProofInvalid("a record is told by what is no name of one")
     if not {each.item for each in records} <= set(query.items):
-        raise ProofInvalid("records are charged of items that were not asked for")
+        raise NeverAsked("records are charged of items that were not asked for")
     return Metered(leaf, told.usage, records, _prices_of(detail))
 
 

@@ -18,6 +18,7 @@ from creditgate.v1.refusal_pb2 import RefusalReason
 from gateway.federation.asking.answers import (
     Chunk,
     Metered,
+    NeverAsked,
     RegionKeys,
     require_fields,
     require_reach,
@@ -67,25 +68,35 @@ class Believing:
         self,
         question: Question,
         query: QueryRecordsRequest,
-        number: int,
+        coming: Coming,
         attempts: Attempts,
         told: MeteredBefore,
     ) -> Metered:
-        """Return what a region tells that it charged for the chunk that ``query`` asks for, before
-        which ``number`` others lie."""
+        """Return what a region tells that it charged for the chunk that ``query`` asks for.
+
+        Where it tells of what nobody had asked for, no word of it on what it charged under that id
+        is believed any more.
+        """
+        number = coming.number
         try:
             attempts.require_believed()
             try:
                 keys = RegionKeys.of_region(question.region)
-                return verified_before(query, told, keys, number, self._now(), attempts.since)
+                metered = verified_before(query, told, keys, number, self._now(), attempts.since)
             except UnknownKey:
                 after = await self._anew(question.region)
                 if after is None:
                     raise
                 keys = RegionKeys.of_region(after)
-                return verified_before(query, told, keys, number, self._now(), attempts.since)
+                metered = verified_before(query, told, keys, number, self._now(), attempts.since)
+            if not coming.asked_before:
+                # Before, it may have been asked for more than may be had now.
+                require_reach(metered.records, question.details["regions"])
         except ProofInvalid as error:
+            if isinstance(error, NeverAsked):
+                await attempts.disbelieve()
             raise unproven(question.region.entity_id, error) from None
+        return metered
 
     async def require_asked_before(
         self, question: Question, attempts: Attempts, coming: Coming

@@ -170,7 +170,7 @@ class RegionCalls:
                 answer = read(question.region, part)
                 if answer.HasField("metered_before"):
                     coming.before = await self._believing.before(
-                        question, query, place.number, attempts, answer.metered_before
+                        question, query, coming, attempts, answer.metered_before
                     )
                 else:
                     coming.take(part, answer)

@@ -9,6 +9,8 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
+from sqlalchemy.exc import SQLAlchemyError
+
 from consent.served import Changed
 from creditgate.refusal import Refused
 from creditgate.transparency.usage import region_records_digest
@@ -155,20 +157,26 @@ class Orderer:
             return await self._calls.chunk(ordering.question, place, ordering.budget)
         except Ended as ended:
             if ended.metered is not None:
-                withheld = await self._may_not(ordering, place)
+                withheld = await self._may_not(ordering)
                 await self._keeping.lost(
                     _charged(ordering), ended.metered, place.first, withheld=withheld
                 )
                 await self._owed.look(ordering.question.region)
             raise
 
-    async def _may_not(self, ordering: Ordering, place: Place) -> bool:
-        """Tell whether this region itself would give the chunk at ``place`` to nobody by now."""
-        self._deciding.forget(ordering.asked.use)
+    async def _may_not(self, ordering: Ordering) -> bool:
+        """Tell whether this region itself would give nobody what was asked for by now, whatever has
+        become of the caller's token."""
+        asked = ordering.asked
+        self._deciding.forget(asked.use)
         try:
-            await self._decided(ordering.asked, ordering.charged_as(place.first))
+            use = asked.use._replace(revocable=frozenset())
+            await self._deciding.decided(use, asked.request.subjects)
         except Refused as refused:
             return refused.reason not in _CALLERS_OWN
+        except SQLAlchemyError:
+            # What was charged is kept all the same; nobody is suspected for what could not be asked.
+            return True
         return False
 
     async def _kept(

@@ -9,7 +9,8 @@ from typing import Any, Final, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, Engine, Row, Table, func, select, update
 
-from consent.model import Consent
+from consent.model import NAME_PREFIX, Consent
+from consent.parts import is_taken_back
 from consent.served import owe_served, require_unchanged
 from consent.writes import wrote
 from creditgate.transparency.merkle import ProofInvalid
@@ -122,6 +123,7 @@ def _keep(connection: Connection, chunk: ToKeep) -> bool:
     if consent is not None:
         require_unchanged(connection, consent, answer.region)
         _require_alive(connection, answer, consent)
+    uses = _withheld_there(connection, answer, uses)
     adding = _ADD_ANSWER[connection.dialect.name]
     new = connection.execute(adding, answer._asdict()).first() is not None
     if new:
@@ -132,6 +134,18 @@ def _keep(connection: Connection, chunk: ToKeep) -> bool:
     if consent is not None and answer.opened:
         owe_served(connection, consent, answer.recorded_at)
     return new
+
+
+def _withheld_there(
+    connection: Connection, answer: RegionAnswer, uses: Sequence[RegionUse]
+) -> Sequence[RegionUse]:
+    """Return the records of a chunk; of one under a consent that its subject took back in the region
+    itself, those that were not passed on as withheld."""
+    if not answer.consent or all(use.passed_on or use.withheld for use in uses):
+        return uses
+    if not is_taken_back(connection, answer.consent.removeprefix(NAME_PREFIX), answer.region):
+        return uses
+    return [use if use.passed_on else use._replace(withheld=True) for use in uses]
 
 
 def _add_uses(connection: Connection, answer: RegionAnswer, uses: Sequence[RegionUse]) -> None:

@@ -3,6 +3,8 @@
 import pytest
 from sqlalchemy import select
 
+from consent.parts import SqlConsentParts
+from consent.regions import SqlConsentRegions
 from creditgate.v1.alert_service_pb2 import AlertKind
 from gateway.alerts.policy import OwedNotGiven
 from gateway.alerts.tables import ALERTS
@@ -11,6 +13,7 @@ from gateway.federation.asking.use_store import RegionUses
 from gateway.federation.asking.uses import NOT_PASSED_ON, RegionUse
 from gateway.storage.engines import Engines, reading
 from tests.clock import NOW, StandingClock
+from tests.consent.store import ConsentStore
 from tests.federation.asking.test_uses import NORTH, Made, answer, uses
 from tests.witness.world import region
 
@@ -64,3 +67,21 @@ async def test_what_this_region_kept_back_itself_is_no_ones_suspicion(engines: E
     kept.keep(answer(Made(request_id="r-4"), 0), never_given(19))
     ((*_, counted, _),) = await looked(engines)
     assert counted == 23
+
+
+async def test_what_its_subject_took_back_in_the_region_itself_is_not_held_against_it(
+    engines: Engines,
+) -> None:
+    given = ConsentStore(engines.records).granted()
+    SqlConsentRegions(engines.records).asking(given.consent_id, NORTH, NOW)
+    lost = answer(Made(), 0)._replace(consent=given.name)
+    kept = RegionUses(engines.records)
+    kept.keep(lost, never_given(9))
+    codes = frozenset({"110000"})
+    assert SqlConsentParts(engines.records).taken_back(given.consent_id, NORTH, codes, NOW)
+    assert len(await looked(engines)) == 1
+    kept.keep(lost._replace(request_id="r-2"), never_given(9))
+    assert [each.withheld for each in kept.uses(lost._replace(request_id="r-2"))] == [True] * 9
+    elsewhere = lost._replace(request_id="r-3", region="https://south.invalid")
+    kept.keep(elsewhere, never_given(1))
+    assert [each.withheld for each in kept.uses(elsewhere)] == [False]
