@@ -4,14 +4,12 @@ Nothing is disclosed meanwhile, so a proof made once is kept for whoever asks ag
 company is asked about many times.
 """
 
-from collections.abc import Generator
-from contextlib import contextmanager
 from typing import Final
 
 from benchmarks.parts.stage import Stage
 from benchmarks.parts.unary import CLIENT
 from benchmarks.results import Measure
-from benchmarks.rounds import Side, Turn, figure, ratio
+from benchmarks.rounds import Turn, figure, ratio
 from benchmarks.shape import Shape
 from creditgate.v1.disclosure_proof_pb2 import ProofKind
 
@@ -21,19 +19,10 @@ _SHAPE: Final = Shape(subjects=2_000, records_each=3)
 def measure(stage: Stage) -> list[Measure]:
     """Return what a proof adds to a call: time of the server, and bytes."""
 
-    @contextmanager
-    def plain() -> Generator[Side]:
-        with stage.apart("unproved").gateway(_SHAPE) as gateway, gateway.loaded(CLIENT) as side:
-            yield side
-
-    @contextmanager
-    def proved() -> Generator[Side]:
-        with stage.apart("proved").gateway(_SHAPE) as gateway:
-            asking = {"proof": ProofKind.PROOF_KIND_COMPLETE}
-            with gateway.loaded(CLIENT, gateway.job.model_copy(update=asking)) as side:
-                yield side
-
-    without_one, with_one = stage.started_anew(plain, proved)
+    without_one, with_one = stage.started_anew(
+        stage.side("unproved", _SHAPE, CLIENT),
+        stage.side("proved", _SHAPE, CLIENT, proof=ProofKind.PROOF_KIND_COMPLETE),
+    )
     return [
         Measure(
             "complete.server_cpu_over_no_proof",

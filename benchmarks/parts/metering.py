@@ -5,14 +5,12 @@ guarantees make of it besides (the log of decisions, the index of uses by subjec
 told apart: a gateway that did not meter would have to learn of its answers for them in another way.
 """
 
-from collections.abc import Callable, Generator
-from contextlib import AbstractContextManager, contextmanager
 from typing import Final
 
-from benchmarks.parts.stage import GATEWAY, USUAL, Stage
+from benchmarks.parts.stage import USUAL, Stage
 from benchmarks.parts.unary import CLIENT
 from benchmarks.results import Measure
-from benchmarks.rounds import Side, Turn, figure, ratio
+from benchmarks.rounds import Turn, figure, ratio
 
 _METERING: Final = "benchmarks.servers.metering_gateway"
 _UNMETERED: Final = "benchmarks.servers.unmetered_gateway"
@@ -21,21 +19,10 @@ _UNMETERED: Final = "benchmarks.servers.unmetered_gateway"
 def measure(stage: Stage) -> list[Measure]:
     """Return what metering and receipts add to a call, and all that follows a use."""
 
-    def served(name: str, module: str) -> Callable[[], AbstractContextManager[Side]]:
-        @contextmanager
-        def started() -> Generator[Side]:
-            with (
-                stage.apart(name).gateway(USUAL, module) as gateway,
-                gateway.loaded(CLIENT) as side,
-            ):
-                yield side
-
-        return started
-
     whole, ours, without = stage.started_anew(
-        served("metered", GATEWAY),
-        served("metering", _METERING),
-        served("unmetered", _UNMETERED),
+        stage.side("metered", USUAL, CLIENT),
+        stage.side("metering", USUAL, CLIENT, _METERING),
+        stage.side("unmetered", USUAL, CLIENT, _UNMETERED),
     )
     return [
         Measure(

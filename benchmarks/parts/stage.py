@@ -5,7 +5,7 @@ from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from benchmarks.clients.protocol import Job
 from benchmarks.installations import CLIENT_ID, installed
@@ -45,9 +45,25 @@ class Stage:
         compared one must not do the other's work after the answer, nor be the larger."""
         return replace(self, folder=self.folder / name)
 
+    def side(
+        self, name: str, shape: Shape, client: str, module: str = GATEWAY, **asking: Any
+    ) -> Callable[[], AbstractContextManager[Side]]:
+        """Return what starts a gateway `apart`, and load by ``client``, whose job differs in what it
+        is ``asking``."""
+
+        @contextmanager
+        def started() -> Generator[Side]:
+            with (
+                self.apart(name).gateway(shape, module) as gateway,
+                gateway.loaded(client, gateway.job.model_copy(update=asking)) as side,
+            ):
+                yield side
+
+        return started
+
     def started_anew(self, *sides: Callable[[], AbstractContextManager[Side]]) -> list[list[Turn]]:
-        """Return each side's turns of several starts of the servers: ``sides`` start one each. Each
-        is the first to be started as often as the other: the first is the slower by a hundredth."""
+        """Return each side's turns of several starts of the servers: ``sides`` start one each, in the
+        reverse order each time, for the first to be started is the slower by a hundredth."""
         starts = min(_STARTS, self.pace.turns)
         pace = replace(self.pace, turns=-(-self.pace.turns // starts))
         turns: list[list[Turn]] = [[] for _ in sides]
