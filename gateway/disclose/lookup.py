@@ -73,7 +73,7 @@ class DisclosureLookup(Protocol):
 
 
 NextTurn = Callable[[Callable[[], None]], object]
-"""Calls what it is given when the next turn comes, soon, on the event loop."""
+"""Calls what it is given, however often, once when the next turn comes, soon, on the event loop."""
 
 
 def open_lookup(engine: Engine, next_turn: NextTurn) -> DisclosureLookup:
@@ -110,8 +110,7 @@ class _GatheringLookup:
 
     def of_subject(self, subject: str) -> "asyncio.Future[Found]":
         """Return, to be awaited, the live revisions of one subject in order of publication."""
-        if not self._asked:
-            self._next_turn(self._turn)
+        self._next_turn(self._turn)
         found: asyncio.Future[Found] = asyncio.get_running_loop().create_future()
         self._asked.setdefault(subject, []).append(found)
         return found

@@ -1,7 +1,9 @@
 """Group commit: claims of concurrent calls share one transaction and one fsync.
 
-While one group is being written the next gathers, so groups grow with load and a
-lone call waits for nobody. What has to be read for a claim can wait for the same beat
+While one group is made durable the next gathers, so groups grow with load and a
+lone call waits for nobody. The event loop itself writes a group, where the ledger can without
+waiting, for two threads would take the interpreter from each other at each statement; a thread makes
+it durable. What has to be read for a claim can wait for the same beat
 (`GroupCommitter.when_free`): then it is read for a whole group at once, and only once
 after each commit, which makes SQLite drop what it had in memory. Charges go first: a group takes only some refusals along,
 so that a flood of refused calls never holds up those that are served.
@@ -26,9 +28,10 @@ MOST_IN_A_GROUP: Final = 256
 MOST_REFUSALS_IN_A_GROUP: Final = 64
 MOST_WAITING: Final = 8_192
 # Under load a commit waits for company, since each costs the same whatever it holds: as
-# PostgreSQL does with commit_delay and commit_siblings. The longer, the more there is to come.
-_DELAY_SECONDS_EACH: Final = timedelta(microseconds=200).total_seconds()
-_MOST_DELAY_SECONDS: Final = timedelta(milliseconds=8).total_seconds()
+# PostgreSQL does with commit_delay and commit_siblings. It waits as long as more come.
+_PAUSE_SECONDS: Final = timedelta(milliseconds=2).total_seconds()
+_LATE_SECONDS: Final = timedelta(milliseconds=1).total_seconds()
+_MOST_DELAY_SECONDS: Final = timedelta(milliseconds=16).total_seconds()
 _SIBLINGS: Final = 4
 _log = logging.getLogger(__name__)
 
@@ -44,8 +47,13 @@ class _WaitingRefusal(NamedTuple):
 
 
 class _Group(NamedTuple):
+    """What waits for the same commit; ``outcomes`` where it is written but for that. ``taken`` are
+    those who waited, of whom some went away."""
+
+    taken: int
     claims: list[_WaitingClaim]
     refusals: list[_WaitingRefusal]
+    outcomes: list[Outcome] | None
 
 
 _Waiting = TypeVar("_Waiting", _WaitingClaim, _WaitingRefusal)
@@ -76,6 +84,8 @@ class GroupCommitter:
         # between two of them.
         self._company = 0
         self._turns: list[Callable[[], None]] = []
+        # How often anything came that waits for a group.
+        self._came = 0
         # A group is with the thread, or about to be.
         self._handing_over = False
         self._closing = False
@@ -101,6 +111,7 @@ class GroupCommitter:
             raise _too_many()
         done: asyncio.Future[Outcome] = self._loop.create_future()
         self._unanswered_claims += 1
+        self._came += 1
         self._claims.append(_WaitingClaim(claim, done))
         self._wake()
         return done
@@ -118,14 +129,16 @@ class GroupCommitter:
         return done
 
     def when_free(self, turn: Callable[[], None]) -> None:
-        """Call ``turn`` before the next group is handed over, at once if none is written.
+        """Call ``turn`` before the next group is handed over, at once if none is written; once,
+        however often it was asked for.
 
         What is charged because of it before the loop's next turn goes with that group.
         """
-        if self._handing_over:
+        self._came += 1
+        if turn not in self._turns:
             self._turns.append(turn)
-        else:
-            self._loop.call_soon(turn)
+            if not self._handing_over:
+                self._loop.call_soon(self._take_turns)
 
     def close(self) -> None:
         """Write what waits and stop the thread; the outcomes come with the loop's next turn."""
@@ -148,11 +161,16 @@ class GroupCommitter:
         """Give the thread the next group; False when nothing waits."""
         self._handing_over = bool(self._claims or self._refusals)
         if self._handing_over:
-            claims = _first(self._claims, MOST_IN_A_GROUP)
+            taken = _first(self._claims, MOST_IN_A_GROUP)
             refusals = _first(self._refusals, MOST_REFUSALS_IN_A_GROUP)
+            claims = [waiting for waiting in taken if not waiting.done.cancelled()]
             if self._same_core is not None:
                 self._same_core.lead()
-            self._groups.put(_Group(claims, refusals))
+            outcomes = None
+            # Closing, groups are handed over one behind the other: the thread has the ledger.
+            if not self._closing:
+                outcomes = self._ledger.begin_at_once(*_asked(claims, refusals))
+            self._groups.put(_Group(len(taken), claims, refusals, outcomes))
         else:
             self._take_turns()
         return self._handing_over
@@ -167,47 +185,54 @@ class GroupCommitter:
         for turn in turns:
             turn()
 
+    def _gather(self, came: int, due: float, give_up: float) -> None:
+        """Begin the next beat when nobody came any more though the loop had time for them, or when
+        it is time to ``give_up``; look again later else."""
+        now = self._loop.time()
+        quiet = self._came == came and now - due < _LATE_SECONDS
+        if quiet or now >= give_up or self._closing:
+            self._next_beat()
+        else:
+            self._loop.call_later(
+                _PAUSE_SECONDS, self._gather, self._came, now + _PAUSE_SECONDS, give_up
+            )
+
     def _run(self) -> None:
         while (group := self._groups.get()) is not None:
             if self._same_core is not None:
                 self._same_core.follow()
-            self._write(group.claims, group.refusals)
+            self._write(group)
+            del group
         self._ledger.close()
 
-    def _write(self, claims: list[_WaitingClaim], refusals: list[_WaitingRefusal]) -> None:
-        wanted = [waiting for waiting in claims if not waiting.done.cancelled()]
+    def _write(self, group: _Group) -> None:
+        claims = group.claims
         try:
-            outcomes = self._ledger.commit(
-                [waiting.claim for waiting in wanted], [waiting.entry for waiting in refusals]
-            )
+            if (outcomes := group.outcomes) is not None:
+                self._ledger.finish()
+            else:
+                outcomes = self._ledger.commit(*_asked(claims, group.refusals))
         except Exception as error:
             # Whatever it was, the callers must hear of it and the thread must live on.
-            _log.error("the usage ledger failed %d claims: %s", len(wanted), type(error).__name__)
-            outcomes = [Unwritable()] * len(wanted)
+            _log.error("the usage ledger failed %d claims: %s", len(claims), type(error).__name__)
+            outcomes = [Unwritable()] * len(claims)
             written = False
         else:
             written = True
-            if wanted:
-                self._observe(len(wanted))
-        answer = self._answer
-        self._loop.call_soon_threadsafe(answer, len(claims), wanted, outcomes, refusals, written)
+            if claims:
+                self._observe(len(claims))
+        self._loop.call_soon_threadsafe(self._answer, group, outcomes, written)
 
-    def _answer(
-        self,
-        taken: int,
-        claims: Sequence[_WaitingClaim],
-        outcomes: Sequence[Outcome],
-        refusals: Sequence[_WaitingRefusal],
-        written: bool,
-    ) -> None:
+    def _answer(self, group: _Group, outcomes: Sequence[Outcome], written: bool) -> None:
+        taken, claims, refusals, _ = group
         company = self._company = max(taken, self._company * 4 // 5)
         if self._closing:
             self._take_turns()
         elif company < _SIBLINGS:
             self._next_beat()
         else:
-            delay = min(_MOST_DELAY_SECONDS, company * _DELAY_SECONDS_EACH)
-            self._loop.call_later(delay, self._next_beat)
+            now = self._loop.time()
+            self._gather(-1, now, now + _MOST_DELAY_SECONDS)
         self._unanswered_claims -= taken
         self._unanswered_refusals -= len(refusals)
         for (_, done), outcome in zip(claims, outcomes, strict=True):
@@ -224,6 +249,12 @@ class GroupCommitter:
                 done.set_result(None)
             else:
                 done.set_exception(_unavailable())
+
+
+def _asked(
+    claims: Sequence[_WaitingClaim], refusals: Sequence[_WaitingRefusal]
+) -> tuple[list[UsageClaim], list[RefusalEntry]]:
+    return [waiting.claim for waiting in claims], [waiting.entry for waiting in refusals]
 
 
 def _first(waiting: deque[_Waiting], most: int) -> list[_Waiting]:

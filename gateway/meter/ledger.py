@@ -110,6 +110,24 @@ class UsageLedger:
             outcomes += self.commit(some_claims, some_refusals)
         return outcomes
 
+    def begin_at_once(
+        self, claims: Sequence[UsageClaim], refusals: Sequence[RefusalEntry] = ()
+    ) -> list[Outcome] | None:
+        """Write a group but for its last step, `finish`, where all until there waits for nobody: for
+        who must not wait. Return the outcomes, which hold from then on; None where nothing was
+        written: then `commit` is to do it, and meets whatever failed.
+        """
+        try:
+            if (transaction := self._store.begun_at_once()) is not None:
+                return self._outcomes(transaction, claims, refusals)
+        except Exception:
+            self._store.close()
+        return None
+
+    def finish(self) -> None:
+        """Make durable what was begun at once. Raises as `commit`; may be called by another thread."""
+        self._store.commit()
+
     def close(self) -> None:
         """Give back what the store holds; a later commit takes it again."""
         self._store.close()
@@ -118,34 +136,42 @@ class UsageLedger:
         self, claims: Sequence[UsageClaim], refusals: Sequence[RefusalEntry]
     ) -> list[Outcome]:
         with self._store.transaction(claims) as transaction:
-            # Who settles a delivery waits for this, and this for them.
-            delivered = [claim for claim in claims if claim.delivery is not None]
-            over = transaction.advance(delivered) if delivered else _NOTHING
-            # Before the clock is read: a consent may have to be waited for.
-            consents = _consents(transaction, claims)
-            # Read here, with every lock held: what waited too long is not served.
-            now = self._clock.now()
-            reckoning = Reckoning(
-                now,
-                _ended(transaction, claims),
-                transaction.earlier(asking) if (asking := _asking(claims)) else (),
-                transaction.used({claim.quota_day for claim in claims}, now) if claims else {},
-                consents,
-                self._arrivals(transaction, claims),
-                over,
-            )
-            outcomes = [reckoning.judge(claim) if claim.stands() else Stale() for claim in claims]
-            rows = _placed(transaction, reckoning.charged)
-            uses = self._uses(transaction, rows)
-            transaction.write(rows, uses.hashes, reckoning.grown, reckoning.relied, refusals)
-            if again := _given_again(claims, outcomes):
-                transaction.note_replays(again, now)
-            given_back = _given_back(claims, outcomes)
-            if given_back or reckoning.holds:
-                transaction.hold(reckoning.holds, given_back, now)
-            if (moved := reckoning.moved) is not None:
-                self._set_rates(transaction, moved)
-            return self._receipted(transaction, claims, outcomes, uses)
+            return self._outcomes(transaction, claims, refusals)
+
+    def _outcomes(
+        self,
+        transaction: LedgerTransaction,
+        claims: Sequence[UsageClaim],
+        refusals: Sequence[RefusalEntry],
+    ) -> list[Outcome]:
+        # Who settles a delivery waits for this, and this for them.
+        delivered = [claim for claim in claims if claim.delivery is not None]
+        over = transaction.advance(delivered) if delivered else _NOTHING
+        # Before the clock is read: a consent may have to be waited for.
+        consents = _consents(transaction, claims)
+        # Read here, with every lock held: what waited too long is not served.
+        now = self._clock.now()
+        reckoning = Reckoning(
+            now,
+            _ended(transaction, claims),
+            transaction.earlier(asking) if (asking := _asking(claims)) else (),
+            transaction.used({claim.quota_day for claim in claims}, now) if claims else {},
+            consents,
+            self._arrivals(transaction, claims),
+            over,
+        )
+        outcomes = [reckoning.judge(claim) if claim.stands() else Stale() for claim in claims]
+        rows = _placed(transaction, reckoning.charged)
+        uses = self._uses(transaction, rows)
+        transaction.write(rows, uses.hashes, reckoning.grown, reckoning.relied, refusals)
+        if again := _given_again(claims, outcomes):
+            transaction.note_replays(again, now)
+        given_back = _given_back(claims, outcomes)
+        if given_back or reckoning.holds:
+            transaction.hold(reckoning.holds, given_back, now)
+        if (moved := reckoning.moved) is not None:
+            self._set_rates(transaction, moved)
+        return self._receipted(transaction, claims, outcomes, uses)
 
     def _arrivals(
         self, transaction: LedgerTransaction, claims: Iterable[UsageClaim]

@@ -167,6 +167,12 @@ class PostgresLedgerStore:
             raise
         held.close()
 
+    def begun_at_once(self) -> None:
+        """Return None: each statement waits for the server."""
+
+    def commit(self) -> None:
+        """Do nothing: nothing is begun at once."""
+
     def close(self) -> None:
         """Do nothing: between transactions connections are the pool's."""
 

@@ -125,12 +125,35 @@ class SqliteLedgerStore:
         """Give a transaction; see `LedgerStore.transaction`."""
         del claims  # one writer at a time, whoever the operators are
         held = self._held = self._held or _Held(self._engine)
-        try:
+        with self._closed_if_failing():
             held.begin()
             yield _SqliteTransaction(held.cursor, self._statements, self._unchanged)
             held.commit()
+
+    def begun_at_once(self) -> LedgerTransaction | None:
+        """Return a transaction where a connection is held and nobody else writes."""
+        held = self._held
+        if held is None:
+            return None
+        with self._closed_if_failing():
+            if not held.begun_at_once():
+                return None
+        return _SqliteTransaction(held.cursor, self._statements, self._unchanged)
+
+    def commit(self) -> None:
+        """Make durable what was begun at once."""
+        held = self._held
+        assert held is not None, "a transaction was begun"
+        with self._closed_if_failing():
+            held.commit()
+
+    @contextmanager
+    def _closed_if_failing(self) -> Generator[None]:
+        """Close the connection on any failure: that rolls back, and what failed once is not used
+        again."""
+        try:
+            yield
         except BaseException:
-            # Closing rolls back, and what failed once is not used again.
             self.close()
             raise
 
@@ -165,6 +188,15 @@ class _Held:
         self._queue.wait()
         while not self._begun(last_try=monotonic_ns() >= give_up):
             sleep(_PAUSE)
+
+    def begun_at_once(self) -> bool:
+        """Take the write lock if nobody has it or waits for it; raises as `begin`."""
+        if not self._queue.entered_at_once():
+            return False
+        if self._begun(last_try=False):
+            return True
+        self._queue.leave()
+        return False
 
     def _begun(self, *, last_try: bool) -> bool:
         try:

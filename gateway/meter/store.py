@@ -202,8 +202,17 @@ class LedgerStore(Protocol):
         """
         ...
 
+    def begun_at_once(self) -> LedgerTransaction | None:
+        """Return a transaction as `transaction` gives, to be ended by `commit` or `close`, where to
+        begin and to use it waits for nobody, neither another writer nor a network; else None."""
+        ...
+
+    def commit(self) -> None:
+        """Make durable what was `begun_at_once`; raises as `transaction`."""
+        ...
+
     def close(self) -> None:
-        """Give back what is held between transactions."""
+        """Give back what is held, undoing what was begun."""
         ...
 
 

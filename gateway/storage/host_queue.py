@@ -26,6 +26,14 @@ class HostQueue:
         """Return once it is this one's turn. Raises OSError."""
         fcntl.flock(self._descriptor, fcntl.LOCK_EX)
 
+    def entered_at_once(self) -> bool:
+        """Tell whether it is this one's turn at once, and wait for nobody. Raises OSError."""
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
     def leave(self) -> None:
         """Give the turn to the next."""
         fcntl.flock(self._descriptor, fcntl.LOCK_UN)

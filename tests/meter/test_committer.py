@@ -24,7 +24,7 @@ from tests.receipts import RECEIPTS
 
 
 class GatedLedger(UsageLedger):
-    """A real ledger that starts no group before the gate opens, and notes each group's size."""
+    """A real ledger that makes no group durable before the gate opens, and notes each group's size."""
 
     def __init__(self, engine: Engine) -> None:
         super().__init__(with_lines(engine), StandingClock(), RECEIPTS)
@@ -33,16 +33,34 @@ class GatedLedger(UsageLedger):
         self.groups: list[tuple[int, int]] = []
         self.fail: Callable[[], None] | None = None
 
+    def begin_at_once(
+        self, claims: Sequence[UsageClaim], refusals: Sequence[RefusalEntry] = ()
+    ) -> list[Outcome] | None:
+        """Begin, for that waits for nobody."""
+        outcomes = super().begin_at_once(claims, refusals)
+        if outcomes is not None:
+            self.groups.append((len(claims), len(refusals)))
+        return outcomes
+
+    def finish(self) -> None:
+        """Wait for the gate, then make durable."""
+        self._wait()
+        super().finish()
+
     def commit(
         self, claims: Sequence[UsageClaim], refusals: Sequence[RefusalEntry] = ()
     ) -> list[Outcome]:
         """Wait for the gate, then commit."""
         self.groups.append((len(claims), len(refusals)))
+        self._wait()
+        return super().commit(claims, refusals)
+
+    def _wait(self) -> None:
         self.begun.set()
         assert self.open.wait(10)
         if self.fail is not None:
+            self.close()
             self.fail()
-        return super().commit(claims, refusals)
 
 
 @asynccontextmanager
@@ -106,7 +124,7 @@ async def test_claims_that_come_after_a_full_group_wait_for_each_other(
 ) -> None:
     """Only under load: the claim after a small group goes at once."""
     # Longer than any machine takes for what is done meanwhile.
-    for delay in ("_MOST_DELAY_SECONDS", "_DELAY_SECONDS_EACH"):
+    for delay in ("_MOST_DELAY_SECONDS", "_PAUSE_SECONDS"):
         monkeypatch.setattr(committing, delay, 0.3)
     ledger = GatedLedger(records_engine)
     ledger.open.set()
@@ -120,6 +138,25 @@ async def test_claims_that_come_after_a_full_group_wait_for_each_other(
             other = committer.charge(claim(f"{together}-other", [1]))
             await asyncio.gather(one, other)
     assert ledger.groups == [(5, 0), (2, 0), (1, 0), (1, 0), (1, 0)]
+
+
+@pytest.mark.parametrize(("most", "together"), [(20.0, True), (0.2, False)])
+async def test_a_group_under_load_waits_as_long_as_more_come_but_not_for_ever(
+    records_engine: Engine, monkeypatch: pytest.MonkeyPatch, most: float, together: bool
+) -> None:
+    monkeypatch.setattr(committing, "_PAUSE_SECONDS", 0.1)
+    monkeypatch.setattr(committing, "_LATE_SECONDS", 0.1)
+    monkeypatch.setattr(committing, "_MOST_DELAY_SECONDS", most)
+    ledger = GatedLedger(records_engine)
+    ledger.open.set()
+    async with committer_over(ledger) as committer:
+        await asyncio.gather(*(committer.charge(claim(f"first-{i}", [1])) for i in range(5)))
+        asked: list[asyncio.Future[Outcome]] = []
+        for number in range(40):
+            asked.append(committer.charge(claim(f"r-{number}", [1])))
+            await asyncio.sleep(0.02)
+        await asyncio.wait_for(asyncio.gather(*asked), most / 2 if together else 10)
+    assert (len(ledger.groups) == 2) == together
 
 
 async def test_claim_of_a_client_that_went_away_while_waiting_is_not_charged(

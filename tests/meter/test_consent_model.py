@@ -31,7 +31,7 @@ from tests.clock import StandingClock
 from tests.consent.world import EVALUATION, MODES, PURPOSE, act, asked, consent, terms
 from tests.examples import rarely_on_postgresql
 from tests.meter.plain_consents import MOST_A_DAY, Paid, Read, Told
-from tests.meter.world import DAY, MIDNIGHT, REPLAY_SECONDS, claim, stored, with_lines
+from tests.meter.world import DAY, MIDNIGHT, REPLAY_SECONDS, claim, committed, stored, with_lines
 from tests.people import COMPANY
 from tests.receipts import RECEIPTS
 
@@ -167,14 +167,14 @@ class ConsentMachine(RuleBasedStateMachine):
             assert new != told.acknowledged
             told.acknowledged = True
 
-    @rule()
-    def commit(self) -> None:
+    @rule(at_once=st.booleans())
+    def commit(self, at_once: bool) -> None:
         """Commit the answers that wait, in one group."""
         reads, self.reads = self.reads, []
         now = self.clock.at
         stood = [(read.told.end, read.told.paused) for read in reads]
         expected = [self._judge(read, now) for read in reads]
-        outcomes = self.ledger.commit([read.claim for read in reads])
+        outcomes = committed(self.ledger, [read.claim for read in reads], at_once=at_once)
         assert outcomes == expected
         for read, outcome, (end, paused) in zip(reads, outcomes, stood, strict=True):
             if isinstance(outcome, Charged):

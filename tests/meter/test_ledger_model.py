@@ -30,6 +30,7 @@ from tests.meter.world import (
     Disclosure,
     admitted,
     claim,
+    committed,
     quota_used,
     stored,
     with_lines,
@@ -147,12 +148,12 @@ class LedgerMachine(RuleBasedStateMachine):
                 )
             )
 
-    @rule()
-    def commit(self) -> None:
+    @rule(at_once=st.booleans())
+    def commit(self, at_once: bool) -> None:
         """Commit what was read, in one group."""
         made, self.read_before = self.read_before, []
         expected = [self.model.judge(each, self.clock.at) for each in made]
-        assert self.ledger.commit(made) == expected
+        assert committed(self.ledger, made, at_once=at_once) == expected
 
     @rule(index=st.sampled_from(range(4)))
     def correct(self, index: int) -> None:

@@ -21,7 +21,8 @@ from gateway.catalogue.admission import Admitted
 from gateway.disclose.model import Batch, Correction
 from gateway.disclose.store import DisclosureStore
 from gateway.disclose.tables import LINES
-from gateway.meter.model import LineCount, RefusalEntry, UsageClaim, pack_entries
+from gateway.meter.ledger import UsageLedger
+from gateway.meter.model import LineCount, Outcome, RefusalEntry, UsageClaim, pack_entries
 from gateway.meter.tables import QUOTA, USAGE
 from gateway.storage.engines import reading
 from tests.clock import NOW
@@ -148,6 +149,15 @@ class Disclosure:
     def repair(self, record_id: str, revision: int = 1) -> int:
         """End a record by repair and return the event's sequence."""
         return self.store.end(record_id, revision, REPAIRED, "decision", "site", NOW).sequence
+
+
+def committed(ledger: UsageLedger, claims: Sequence[UsageClaim], *, at_once: bool) -> list[Outcome]:
+    """Return what becomes of a group, begun ``at_once`` where that may be, as the event loop does."""
+    outcomes = ledger.begin_at_once(claims) if at_once else None
+    if outcomes is None:
+        return ledger.commit(claims)
+    ledger.finish()
+    return outcomes
 
 
 @contextmanager
