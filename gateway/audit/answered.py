@@ -22,6 +22,7 @@ _NAME: Final = Heads(b"\x0a")
 _SEQUENCE: Final = b"\x10"
 _AT: Final = b"\x1a"
 _SECONDS: Final = b"\x08"
+_CONSENT: Final = Heads(b"\x62")
 _REQUEST: Final = Heads(b"\x82\x01")
 _PAYLOAD: Final = Heads(b"\x8a\x01")
 _SERVED: Final = b"\x90\x01"
@@ -35,10 +36,11 @@ _MOST_KNOWN: Final = 4_096
 
 
 class GroundFields(NamedTuple):
-    """What recurs from one answer to the next, as fields of an entry: those before the request, and
-    those on either side of what was served."""
+    """What recurs from one answer to the next, as fields of an entry: those on either side of the
+    consent, and those on either side of what was served. Consents recur less."""
 
     caller: bytes
+    purpose: bytes
     region: bytes
     end: bytes
 
@@ -48,7 +50,6 @@ def ground_fields(
     client_id: str,
     operator_id: str,
     licence: str,
-    consent: str,
     purpose: int,
     asked_items: str,
     licences: str | None,
@@ -60,10 +61,8 @@ def ground_fields(
         operator_id=operator_id,
         outcome=pb.DECISION_OUTCOME_ALLOWED,
         licence=licence,
-        consent=consent,
-        purpose=Purpose.ValueType(purpose),
-        asked_items=asked_items.split(),
     )
+    under_it = pb.DecisionEntry(purpose=Purpose.ValueType(purpose), asked_items=asked_items.split())
     region = pb.DecisionEntry(asking_region=asked.region)
     end = pb.DecisionEntry(
         asking_operator=asked.operator,
@@ -72,7 +71,7 @@ def ground_fields(
         licences=[share.licence for share in shares_of(licences)],
     )
     return GroundFields(
-        *(each.SerializeToString(deterministic=True) for each in (caller, region, end))
+        *(each.SerializeToString(deterministic=True) for each in (caller, under_it, region, end))
     )
 
 
@@ -81,6 +80,7 @@ def answer_entry(
     at: int,
     decision_id: str,
     ground: GroundFields,
+    consent: str,
     request_id: str,
     payload_digest: bytes,
     served_records: int,
@@ -89,6 +89,7 @@ def answer_entry(
 ) -> bytes:
     """Return the entry of an answer at a place of the log; ``use`` is its `usage_digest`."""
     name, request = _PREFIX + decision_id.encode(), request_id.encode()
+    under = consent.encode()
     return b"".join(
         (
             _NAME[len(name)],
@@ -96,6 +97,9 @@ def answer_entry(
             number_field(_SEQUENCE, index),
             _moment(at),
             ground.caller,
+            _CONSENT[len(under)],
+            under,
+            ground.purpose,
             _REQUEST[len(request)],
             request,
             _PAYLOAD[len(payload_digest)],

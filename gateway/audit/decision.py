@@ -105,7 +105,7 @@ class Entries:
             return _credited(index, row)
         asked = self._asked.get((operator_id, payload_digest), _NOBODY) if self._asked else _NOBODY
         ground = ground_fields(
-            client_id, operator_id, licence, consent, purpose, asked_items, licences, asked
+            client_id, operator_id, licence, purpose, asked_items, licences, asked
         )
         use = usage_digest(chunk, fee, entries, lines)
         leaf = answer_entry(
@@ -113,6 +113,7 @@ class Entries:
             at,
             decision_id,
             ground,
+            consent,
             request_id,
             payload_digest,
             served_records,

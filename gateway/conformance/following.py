@@ -29,7 +29,7 @@ from gateway.storage.engines import Engines, reading
 from gateway.storage.paging import pages
 
 _EVENTS_AT_ONCE: Final = 4_096
-_ANSWERS_AT_ONCE: Final = 4_000
+_ANSWERS_AT_ONCE: Final = 16_000
 _REVISIONS: Final = (
     update(REVISION_BLOCKS)
     .where(REVISION_BLOCKS.c.block == bindparam("of_block"))

@@ -5,10 +5,10 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
-from sqlalchemy import Connection, Select, bindparam, func, select
+from sqlalchemy import Connection, Row, Select, bindparam, func, select
 
 from consent.model import NAME_PREFIX, Consent
 from consent.queries import ConsentQueries
@@ -24,6 +24,9 @@ from gateway.storage.paging import pages
 from gateway.storage.remembered import Remembered
 
 _MOST_REMEMBERED: Final = 8_192
+_PAGE: Final = 4_000
+# The chunks of batches have many entries each.
+_MOST_ENTRY_BYTES: Final = 16 << 20
 _ANSWER: Final = int(ANSWER)
 _Alike = tuple[str, str, bytes]
 """The name of the consent an answer rests on, its asked items, and its entries."""
@@ -101,12 +104,12 @@ class ServedReader:
         self._opened = Remembered[_Alike, _Opened](_MOST_REMEMBERED)
 
     def read(self, connection: Connection, operator_id: str, after: int, limit: int) -> Served:
-        """Return what the next ``limit`` answers to an operator after a position held.
+        """Return what the next answers to an operator after a position held: so many as ``limit``, or
+        fewer where their entries are many.
 
         What is credited it may hold all the same: rows that credit are passed over.
         """
-        asked = {"operator": operator_id, "after": after, "most": limit}
-        rows = connection.execute(_ANSWERS, asked).all()
+        rows, more = _read_answers(connection, operator_id, after, limit)
         plain: list[bytes] = []
         # Firms ask about the same companies again and again: of answers alike the last one tells.
         last_at: dict[_Alike, int] = {}
@@ -123,7 +126,7 @@ class ServedReader:
             np.concatenate((np.frombuffer(b"".join(plain), np.int64), np.array(whole, np.int64))),
             np.array(cut, np.int64),
             copies,
-            len(rows) == limit,
+            more,
         )
 
     def _held(
@@ -167,6 +170,23 @@ class ServedReader:
     def _consents_by_id(self, consent_ids: Iterable[str]) -> Iterable[tuple[str, Consent]]:
         for some in pages(consent_ids):
             yield from self._read_consents(some).items()
+
+
+def _read_answers(
+    connection: Connection, operator_id: str, after: int, limit: int
+) -> tuple[list[Row[*tuple[Any, ...]]], bool]:
+    """Return the next answers, and whether there may be more."""
+    rows: list[Row[*tuple[Any, ...]]] = []
+    size, more = 0, True
+    while more and len(rows) < limit and size < _MOST_ENTRY_BYTES:
+        page = min(_PAGE, limit - len(rows))
+        last = rows[-1][0] if rows else after
+        asked = {"operator": operator_id, "after": last, "most": page}
+        some = connection.execute(_ANSWERS, asked).all()
+        size += sum(len(row.entries) for row in some)
+        more = len(some) == page
+        rows += some
+    return rows, more
 
 
 def served_operators(connection: Connection) -> dict[str, int]:
