@@ -15,6 +15,7 @@ from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from sqlite3 import register_adapter
 from time import monotonic
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
@@ -147,6 +148,8 @@ def sqlite_engine(
     that reads before it writes can never fail half-way with SQLITE_BUSY_SNAPSHOT;
     connections from `reading` do not.
     """
+    # For bytes the driver looks for an adapter each time, and without one looks on in vain.
+    register_adapter(bytes, bytes)
     # As many as threads ask at once, whose number is bounded: none waits for a connection.
     engine = create_engine(
         # Not as text, in which some characters of a path would mean something else.
