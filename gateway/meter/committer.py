@@ -28,7 +28,8 @@ MOST_IN_A_GROUP: Final = 256
 MOST_REFUSALS_IN_A_GROUP: Final = 64
 MOST_WAITING: Final = 8_192
 # Under load a commit waits for company, since each costs the same whatever it holds: as
-# PostgreSQL does with commit_delay and commit_siblings. It waits as long as more come.
+# PostgreSQL does with commit_delay and commit_siblings. It waits as long as more come, until as
+# many have as had before: who was answered calls again.
 _PAUSE_SECONDS: Final = timedelta(milliseconds=2).total_seconds()
 _LATE_SECONDS: Final = timedelta(milliseconds=1).total_seconds()
 _MOST_DELAY_SECONDS: Final = timedelta(milliseconds=16).total_seconds()
@@ -84,8 +85,9 @@ class GroupCommitter:
         # between two of them.
         self._company = 0
         self._turns: list[Callable[[], None]] = []
-        # How often anything came that waits for a group.
+        # How many came since the last group was begun, and when the next looks for more.
         self._came = 0
+        self._pause: asyncio.TimerHandle | None = None
         # A group is with the thread, or about to be.
         self._handing_over = False
         self._closing = False
@@ -111,8 +113,8 @@ class GroupCommitter:
             raise _too_many()
         done: asyncio.Future[Outcome] = self._loop.create_future()
         self._unanswered_claims += 1
-        self._came += 1
         self._claims.append(_WaitingClaim(claim, done))
+        self._note_one_more()
         self._wake()
         return done
 
@@ -134,11 +136,11 @@ class GroupCommitter:
 
         What is charged because of it before the loop's next turn goes with that group.
         """
-        self._came += 1
         if turn not in self._turns:
             self._turns.append(turn)
             if not self._handing_over:
                 self._loop.call_soon(self._take_turns)
+        self._note_one_more()
 
     def close(self) -> None:
         """Write what waits and stop the thread; the outcomes come with the loop's next turn."""
@@ -170,6 +172,7 @@ class GroupCommitter:
             # Closing, groups are handed over one behind the other: the thread has the ledger.
             if not self._closing:
                 outcomes = self._ledger.begin_at_once(*_asked(claims, refusals))
+            self._came = 0
             self._groups.put(_Group(len(taken), claims, refusals, outcomes))
         else:
             self._take_turns()
@@ -185,15 +188,23 @@ class GroupCommitter:
         for turn in turns:
             turn()
 
+    def _note_one_more(self) -> None:
+        self._came += 1
+        if self._pause is not None and self._came >= self._company:
+            self._pause.cancel()
+            self._pause = None
+            self._loop.call_soon(self._next_beat)
+
     def _gather(self, came: int, due: float, give_up: float) -> None:
-        """Begin the next beat when nobody came any more though the loop had time for them, or when
-        it is time to ``give_up``; look again later else."""
+        """Begin the next beat when as many came as before, or nobody any more though the loop had
+        time for them, or when it is time to ``give_up``; look again later else."""
+        self._pause = None
         now = self._loop.time()
         quiet = self._came == came and now - due < _LATE_SECONDS
-        if quiet or now >= give_up or self._closing:
+        if quiet or self._came >= self._company or now >= give_up or self._closing:
             self._next_beat()
         else:
-            self._loop.call_later(
+            self._pause = self._loop.call_later(
                 _PAUSE_SECONDS, self._gather, self._came, now + _PAUSE_SECONDS, give_up
             )
 

@@ -1,6 +1,7 @@
 """The committer: one outcome for each claim, whatever comes together, fails or goes away."""
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -140,23 +141,58 @@ async def test_claims_that_come_after_a_full_group_wait_for_each_other(
     assert ledger.groups == [(5, 0), (2, 0), (1, 0), (1, 0), (1, 0)]
 
 
-@pytest.mark.parametrize(("most", "together"), [(20.0, True), (0.2, False)])
-async def test_a_group_under_load_waits_as_long_as_more_come_but_not_for_ever(
-    records_engine: Engine, monkeypatch: pytest.MonkeyPatch, most: float, together: bool
+@pytest.mark.parametrize(
+    ("late", "pause", "most", "groups"),
+    [
+        pytest.param(20, 0.1, 20, [20, 20], id="as many as had before are waited for"),
+        pytest.param(19, 0.3, 20, [20, 19], id="and fewer, when nobody comes any more"),
+        pytest.param(20, 20, 20, [20, 20], id="but no longer than they come"),
+        pytest.param(20, 0.1, 0.2, None, id="nor for ever"),
+    ],
+)
+async def test_a_group_under_load_waits_for_company(
+    records_engine: Engine,
+    monkeypatch: pytest.MonkeyPatch,
+    late: int,
+    pause: float,
+    most: float,
+    groups: list[int] | None,
 ) -> None:
-    monkeypatch.setattr(committing, "_PAUSE_SECONDS", 0.1)
-    monkeypatch.setattr(committing, "_LATE_SECONDS", 0.1)
+    monkeypatch.setattr(committing, "_PAUSE_SECONDS", pause)
+    monkeypatch.setattr(committing, "_LATE_SECONDS", 10)
     monkeypatch.setattr(committing, "_MOST_DELAY_SECONDS", most)
     ledger = GatedLedger(records_engine)
     ledger.open.set()
     async with committer_over(ledger) as committer:
-        await asyncio.gather(*(committer.charge(claim(f"first-{i}", [1])) for i in range(5)))
+        await asyncio.gather(*(committer.charge(claim(f"first-{i}", [1])) for i in range(20)))
         asked: list[asyncio.Future[Outcome]] = []
-        for number in range(40):
+        for number in range(late):
             asked.append(committer.charge(claim(f"r-{number}", [1])))
             await asyncio.sleep(0.02)
-        await asyncio.wait_for(asyncio.gather(*asked), most / 2 if together else 10)
-    assert (len(ledger.groups) == 2) == together
+        await asyncio.wait_for(asyncio.gather(*asked), 10)
+    sizes = [size for size, _ in ledger.groups]
+    assert len(sizes) > 2 if groups is None else sizes == groups
+
+
+async def test_a_loop_that_had_no_time_is_not_quiet(
+    records_engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for delay, seconds in (("_PAUSE", 0.2), ("_LATE", 0.1), ("_MOST_DELAY", 20)):
+        monkeypatch.setattr(committing, f"{delay}_SECONDS", seconds)
+    ledger = GatedLedger(records_engine)
+    ledger.open.set()
+    async with committer_over(ledger) as committer:
+        await asyncio.gather(*(committer.charge(claim(f"first-{i}", [1])) for i in range(20)))
+        asked = [committer.charge(claim("r-1", [1]))]
+        # One pause in which somebody came, and some of the next.
+        await asyncio.sleep(0.25)
+        # As who calls, all that is worked at by the loop keeps it from who comes.
+        time.sleep(0.5)  # noqa: ASYNC251
+        for _ in range(3):
+            await asyncio.sleep(0)
+        asked.append(committer.charge(claim("r-2", [1])))
+        await asyncio.wait_for(asyncio.gather(*asked), 10)
+    assert [size for size, _ in ledger.groups] == [20, 2]
 
 
 async def test_claim_of_a_client_that_went_away_while_waiting_is_not_charged(
