@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 from queue import SimpleQueue
 from threading import Thread
+from time import thread_time
 from typing import Final, NamedTuple, TypeVar
 
 from creditgate.refusal import Refused
@@ -27,9 +28,12 @@ from gateway.meter.same_core import SameCore
 MOST_IN_A_GROUP: Final = 256
 MOST_REFUSALS_IN_A_GROUP: Final = 64
 MOST_WAITING: Final = 8_192
-# Under load a commit waits for company, since each costs the same whatever it holds: as
-# PostgreSQL does with commit_delay and commit_siblings. It waits as long as more come, until as
-# many have as had before: who was answered calls again.
+# Under load a commit waits for company, since each costs the same whatever it holds, as PostgreSQL
+# does with commit_delay and commit_siblings: until as many came as before, for who was answered calls
+# again, and as long as their work may take; where the loop has hardly any time left, as long as
+# anybody comes.
+_DELAY_SECONDS_EACH: Final = timedelta(microseconds=200).total_seconds()
+_BUSY_SHARE: Final = 0.7
 _PAUSE_SECONDS: Final = timedelta(milliseconds=2).total_seconds()
 _LATE_SECONDS: Final = timedelta(milliseconds=1).total_seconds()
 _MOST_DELAY_SECONDS: Final = timedelta(milliseconds=16).total_seconds()
@@ -88,6 +92,8 @@ class GroupCommitter:
         # How many came since the last group was begun, and when the next looks for more.
         self._came = 0
         self._pause: asyncio.TimerHandle | None = None
+        # When it was looked last how busy the loop is, and what CPU its thread had used.
+        self._looked_at = self._used = 0.0
         # A group is with the thread, or about to be.
         self._handing_over = False
         self._closing = False
@@ -195,18 +201,31 @@ class GroupCommitter:
             self._pause = None
             self._loop.call_soon(self._next_beat)
 
+    def _wait_for(self, company: int) -> None:
+        """Begin the next beat when as many came, or when they were waited for long enough."""
+        now, used = self._loop.time(), thread_time()
+        busy = used - self._used > _BUSY_SHARE * (now - self._looked_at)
+        self._looked_at, self._used = now, used
+        if company < _SIBLINGS or self._came >= company:
+            self._next_beat()
+        else:
+            most = _MOST_DELAY_SECONDS if busy else company * _DELAY_SECONDS_EACH
+            self._look_later(-1, now, now + min(most, _MOST_DELAY_SECONDS))
+
+    def _look_later(self, came: int, now: float, give_up: float) -> None:
+        pause = min(_PAUSE_SECONDS, give_up - now)
+        self._pause = self._loop.call_later(pause, self._gather, came, now + pause, give_up)
+
     def _gather(self, came: int, due: float, give_up: float) -> None:
-        """Begin the next beat when as many came as before, or nobody any more though the loop had
-        time for them, or when it is time to ``give_up``; look again later else."""
+        """Begin the next beat when nobody came any more though the loop had time for them, or when it
+        is time to ``give_up``; look again later else."""
         self._pause = None
         now = self._loop.time()
         quiet = self._came == came and now - due < _LATE_SECONDS
-        if quiet or self._came >= self._company or now >= give_up or self._closing:
+        if quiet or now >= give_up or self._closing:
             self._next_beat()
         else:
-            self._pause = self._loop.call_later(
-                _PAUSE_SECONDS, self._gather, self._came, now + _PAUSE_SECONDS, give_up
-            )
+            self._look_later(self._came, now, give_up)
 
     def _run(self) -> None:
         while (group := self._groups.get()) is not None:
@@ -239,11 +258,8 @@ class GroupCommitter:
         company = self._company = max(taken, self._company * 4 // 5)
         if self._closing:
             self._take_turns()
-        elif company < _SIBLINGS:
-            self._next_beat()
         else:
-            now = self._loop.time()
-            self._gather(-1, now, now + _MOST_DELAY_SECONDS)
+            self._wait_for(company)
         self._unanswered_claims -= taken
         self._unanswered_refusals -= len(refusals)
         for (_, done), outcome in zip(claims, outcomes, strict=True):

@@ -12,6 +12,7 @@ it: where it cannot be signed nothing is charged.
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Final, NamedTuple
 
@@ -47,6 +48,9 @@ from gateway.meter.store import LedgerStore, LedgerTransaction
 from gateway.storage.sweeping import Sweeping
 
 _PRUNE_SECONDS: Final = 1
+# What is written while others wait: some four milliseconds.
+_MOST_AT_ONCE: Final = 128
+_MOST_ENTRIES_AT_ONCE: Final = 1_024
 _log = logging.getLogger(__name__)
 
 
@@ -113,15 +117,15 @@ class UsageLedger:
     def begin_at_once(
         self, claims: Sequence[UsageClaim], refusals: Sequence[RefusalEntry] = ()
     ) -> list[Outcome] | None:
-        """Write a group but for its last step, `finish`, where all until there waits for nobody: for
-        who must not wait. Return the outcomes, which hold from then on; None where nothing was
-        written: then `commit` is to do it, and meets whatever failed.
+        """Write a group but for its last step, `finish`, where all until there waits for nobody and is
+        soon done: for who must not wait. Return the outcomes, which hold from then on; None where
+        nothing was written: then `commit` is to do it, and meets whatever failed.
         """
-        try:
-            if (transaction := self._store.begun_at_once()) is not None:
+        if len(claims) > _MOST_AT_ONCE or sum(map(_entries, claims)) > _MOST_ENTRIES_AT_ONCE:
+            return None
+        with suppress(Exception), self._store.at_once() as transaction:
+            if transaction is not None:
                 return self._outcomes(transaction, claims, refusals)
-        except Exception:
-            self._store.close()
         return None
 
     def finish(self) -> None:
@@ -238,6 +242,10 @@ class UsageLedger:
         details = list(map(detail_of, rows, fields))
         leaves = list(map(leaf_bytes, rows, fields, details))
         return _Uses(leaves, leaf_hashes(leaves), details)
+
+
+def _entries(claim: UsageClaim) -> int:
+    return claim.entry_count
 
 
 def _given_again(claims: Sequence[UsageClaim], outcomes: Sequence[Outcome]) -> set[Again]:

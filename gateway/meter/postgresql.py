@@ -167,11 +167,13 @@ class PostgresLedgerStore:
             raise
         held.close()
 
-    def begun_at_once(self) -> None:
-        """Return None: each statement waits for the server."""
+    @contextmanager
+    def at_once(self) -> Generator[None]:
+        """Give None: each statement waits for the server."""
+        yield None
 
     def commit(self) -> None:
-        """Do nothing: nothing is begun at once."""
+        """Do nothing: nothing is written at once."""
 
     def close(self) -> None:
         """Do nothing: between transactions connections are the pool's."""

@@ -1,6 +1,7 @@
 """The usage ledger on SQLite: BEGIN IMMEDIATE keeps every other writer out."""
 
 import json
+import sqlite3
 from collections.abc import Collection, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
@@ -89,6 +90,11 @@ _REMOVED: Final = select(CONSENT_REMOVAL.c.consent_id).where(
 _QUEUE_FILE: Final = "ledger.lock"
 _PAUSE: Final = timedelta(microseconds=250).total_seconds()
 _NANOSECONDS_A_MILLISECOND: Final = 1_000_000
+# How long who must not wait may take for a group, which is ten times what one of many takes, after
+# how many of its steps SQLite looks, and for how long all is left to others then.
+_MOST_AT_ONCE: Final = 50 * _NANOSECONDS_A_MILLISECOND
+_STEPS: Final = 100
+_REST: Final = 5_000 * _NANOSECONDS_A_MILLISECOND
 _BLOCKS: Final = tuple(1 << power for power in reversed(range(8)))
 # Request ids are random, so each claim looks at pages of its own in the ledger's index.
 _CACHE_KIBIBYTES: Final = 8_192
@@ -119,6 +125,7 @@ class SqliteLedgerStore:
         self._statements = _statements()
         self._unchanged = _Unchanged()
         self._held: _Held | None = None
+        self._leave_until = 0
 
     @contextmanager
     def transaction(self, claims: Sequence[UsageClaim]) -> Generator[LedgerTransaction]:
@@ -130,18 +137,30 @@ class SqliteLedgerStore:
             yield _SqliteTransaction(held.cursor, self._statements, self._unchanged)
             held.commit()
 
-    def begun_at_once(self) -> LedgerTransaction | None:
-        """Return a transaction where a connection is held and nobody else writes."""
-        held = self._held
-        if held is None:
-            return None
-        with self._closed_if_failing():
-            if not held.begun_at_once():
-                return None
-        return _SqliteTransaction(held.cursor, self._statements, self._unchanged)
+    @contextmanager
+    def at_once(self) -> Generator[LedgerTransaction | None]:
+        """Give a transaction where a connection is held, nobody else writes and the disk is quick.
+
+        What is read is mostly in memory. Where it is not a statement waits for the disk: then it is
+        broken off, and for a while all is left to who may wait.
+        """
+        began, held = monotonic_ns(), self._held
+        if held is None or began < self._leave_until:
+            yield None
+            return
+        try:
+            with self._closed_if_failing():
+                if held.begun_at_once(began + _MOST_AT_ONCE):
+                    yield _SqliteTransaction(held.cursor, self._statements, self._unchanged)
+                    held.may_wait()
+                else:
+                    yield None
+        finally:
+            if (now := monotonic_ns()) > began + _MOST_AT_ONCE:
+                self._leave_until = now + _REST
 
     def commit(self) -> None:
-        """Make durable what was begun at once."""
+        """Make durable what was written at once."""
         held = self._held
         assert held is not None, "a transaction was begun"
         with self._closed_if_failing():
@@ -169,6 +188,9 @@ class _Held:
 
     def __init__(self, engine: Engine) -> None:
         self._connection = engine.raw_connection()
+        driver = self._connection.driver_connection
+        assert isinstance(driver, sqlite3.Connection)
+        self._driver = driver
         self._connection.detach()
         self.cursor = self._connection.cursor()
         self.cursor.execute("PRAGMA busy_timeout")
@@ -189,14 +211,20 @@ class _Held:
         while not self._begun(last_try=monotonic_ns() >= give_up):
             sleep(_PAUSE)
 
-    def begun_at_once(self) -> bool:
-        """Take the write lock if nobody has it or waits for it; raises as `begin`."""
+    def begun_at_once(self, until: int) -> bool:
+        """Take the write lock if nobody has it or waits for it, for statements that are broken off
+        from ``until`` (ns, monotonic) on; raises as `begin`."""
         if not self._queue.entered_at_once():
             return False
         if self._begun(last_try=False):
+            self._driver.set_progress_handler(lambda: monotonic_ns() > until, _STEPS)
             return True
         self._queue.leave()
         return False
+
+    def may_wait(self) -> None:
+        """Let statements take as long as they do."""
+        self._driver.set_progress_handler(None, 0)
 
     def _begun(self, *, last_try: bool) -> bool:
         try:

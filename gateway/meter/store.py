@@ -202,13 +202,16 @@ class LedgerStore(Protocol):
         """
         ...
 
-    def begun_at_once(self) -> LedgerTransaction | None:
-        """Return a transaction as `transaction` gives, to be ended by `commit` or `close`, where to
-        begin and to use it waits for nobody, neither another writer nor a network; else None."""
+    def at_once(self) -> AbstractContextManager[LedgerTransaction | None]:
+        """Give a transaction as `transaction` does, but for its end, which is `commit`: where to begin
+        and to use it waits for nobody, neither another writer nor a network or a disk; else None.
+
+        Raises as `transaction`, and nothing is begun then.
+        """
         ...
 
     def commit(self) -> None:
-        """Make durable what was `begun_at_once`; raises as `transaction`."""
+        """Make durable what was written at once; raises as `transaction`."""
         ...
 
     def close(self) -> None:

@@ -1,6 +1,7 @@
 """Groups that the event loop writes itself: only where it waits for nobody, and as whole as others."""
 
 import asyncio
+import time
 from collections.abc import Generator
 from contextlib import closing, contextmanager
 from sqlite3 import OperationalError, connect
@@ -9,6 +10,7 @@ import pytest
 from sqlalchemy import Engine
 
 from creditgate.refusal import Refused
+from gateway.meter import sqlite
 from gateway.meter.committer import GroupCommitter
 from gateway.meter.ledger import UsageLedger
 from gateway.meter.model import Charged, Unwritable
@@ -101,6 +103,35 @@ def test_what_cannot_be_written_is_left_to_be_committed(engine: Engine) -> None:
     assert ledger.begin_at_once(claims) is None
     assert names(engine) == []
     assert ledger.commit(claims) == [Charged(7), Unwritable(), Charged(7)]
+
+
+def test_nothing_is_begun_that_takes_long(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As from a disk that is slow: it is broken off, and for a while nothing is tried."""
+    ledger = ledger_on(engine)
+    claims = [claim(f"r-{number}", [1, 2]) for number in range(50)]
+    with monkeypatch.context() as slow:
+        slow.setattr(sqlite, "_MOST_AT_ONCE", 0)
+        slow.setattr(sqlite, "_REST", 300_000_000)
+        assert ledger.begin_at_once(claims) is None
+    assert names(engine) == []
+    with written_by_another(engine):
+        pass
+    assert ledger.commit(claims[:1]) == [Charged(14)]
+    assert ledger.begin_at_once(claims[1:]) is None
+    time.sleep(0.3)
+    assert ledger.begin_at_once(claims[1:]) == [Charged(14)] * 49
+    ledger.finish()
+    assert len(names(engine)) == 50
+
+
+@pytest.mark.parametrize(("count", "entries"), [(129, 1), (1, 1_025), (64, 17)])
+def test_nothing_is_begun_that_is_much(engine: Engine, count: int, entries: int) -> None:
+    ledger = ledger_on(engine)
+    claims = [claim(f"r-{number}", range(1, 1 + entries)) for number in range(count)]
+    assert ledger.begin_at_once(claims) is None
+    if count > 1:
+        assert ledger.begin_at_once(claims[: count // 2]) == [Charged(7 * entries)] * (count // 2)
+        ledger.finish()
 
 
 async def test_the_loop_goes_on_while_another_writes(engine: Engine) -> None:

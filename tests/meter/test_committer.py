@@ -125,8 +125,8 @@ async def test_claims_that_come_after_a_full_group_wait_for_each_other(
 ) -> None:
     """Only under load: the claim after a small group goes at once."""
     # Longer than any machine takes for what is done meanwhile.
-    for delay in ("_MOST_DELAY_SECONDS", "_PAUSE_SECONDS"):
-        monkeypatch.setattr(committing, delay, 0.3)
+    for name in ("_PAUSE_SECONDS", "_DELAY_SECONDS_EACH", "_MOST_DELAY_SECONDS"):
+        monkeypatch.setattr(committing, name, 0.3)
     ledger = GatedLedger(records_engine)
     ledger.open.set()
     async with committer_over(ledger) as committer:
@@ -142,25 +142,34 @@ async def test_claims_that_come_after_a_full_group_wait_for_each_other(
 
 
 @pytest.mark.parametrize(
-    ("late", "pause", "most", "groups"),
+    ("late", "waits", "groups"),
     [
-        pytest.param(20, 0.1, 20, [20, 20], id="as many as had before are waited for"),
-        pytest.param(19, 0.3, 20, [20, 19], id="and fewer, when nobody comes any more"),
-        pytest.param(20, 20, 20, [20, 20], id="but no longer than they come"),
-        pytest.param(20, 0.1, 0.2, None, id="nor for ever"),
+        pytest.param(20, {"_MOST_DELAY": 20, "_PAUSE": 0.2}, [20, 20], id="as many as had before"),
+        pytest.param(
+            20, {"_MOST_DELAY": 20, "_PAUSE": 20}, [20, 20], id="no longer than they come"
+        ),
+        pytest.param(19, {"_MOST_DELAY": 20, "_PAUSE": 0.2}, [20, 19], id="or than anybody comes"),
+        pytest.param(20, {"_MOST_DELAY": 0.1, "_PAUSE": 0.2}, None, id="nor for ever"),
+        pytest.param(20, {"_DELAY": 0.005, "_PAUSE": 0.2}, None, id="nor long where there is time"),
     ],
 )
 async def test_a_group_under_load_waits_for_company(
     records_engine: Engine,
     monkeypatch: pytest.MonkeyPatch,
     late: int,
-    pause: float,
-    most: float,
+    waits: dict[str, float],
     groups: list[int] | None,
 ) -> None:
-    monkeypatch.setattr(committing, "_PAUSE_SECONDS", pause)
-    monkeypatch.setattr(committing, "_LATE_SECONDS", 10)
-    monkeypatch.setattr(committing, "_MOST_DELAY_SECONDS", most)
+    busy = "_DELAY" not in waits
+    seconds: dict[str, float] = {
+        "_BUSY_SHARE": -1 if busy else 2,
+        "_LATE_SECONDS": 10,
+        "_MOST_DELAY_SECONDS": 20,
+    }
+    seconds["_DELAY_SECONDS_EACH"] = waits.get("_DELAY", 20)
+    seconds |= {f"{name}_SECONDS": value for name, value in waits.items() if name != "_DELAY"}
+    for name, value in seconds.items():
+        monkeypatch.setattr(committing, name, value)
     ledger = GatedLedger(records_engine)
     ledger.open.set()
     async with committer_over(ledger) as committer:
@@ -174,9 +183,36 @@ async def test_a_group_under_load_waits_for_company(
     assert len(sizes) > 2 if groups is None else sizes == groups
 
 
+@pytest.mark.parametrize("busy", [True, False])
+async def test_whether_the_loop_is_busy_is_told_by_its_cpu(
+    records_engine: Engine, monkeypatch: pytest.MonkeyPatch, busy: bool
+) -> None:
+    for name, seconds in (("_PAUSE", 0.2), ("_MOST_DELAY", 20), ("_DELAY", 0.0)):
+        each = "_EACH" if name == "_DELAY" else ""
+        monkeypatch.setattr(committing, f"{name}_SECONDS{each}", seconds)
+    ledger = GatedLedger(records_engine)
+    ledger.open.set()
+    async with committer_over(ledger) as committer:
+        # From one group to the next.
+        for turn in range(2):
+            asked = [committer.charge(claim(f"{turn}-{i}", [1])) for i in range(20)]
+            await asyncio.gather(*asked)
+            until = time.thread_time() + 0.3
+            while busy and turn == 0 and time.thread_time() < until:
+                pass
+            await asyncio.sleep(0 if busy else 0.3 * (1 - turn))
+        late = [committer.charge(claim("late-1", [1]))]
+        await asyncio.sleep(0.05)
+        late.append(committer.charge(claim("late-2", [1])))
+        await asyncio.wait_for(asyncio.gather(*late), 10)
+    sizes = [size for size, _ in ledger.groups]
+    assert sizes == ([20, 20, 2] if busy else [20, 20, 1, 1])
+
+
 async def test_a_loop_that_had_no_time_is_not_quiet(
     records_engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(committing, "_BUSY_SHARE", -1)
     for delay, seconds in (("_PAUSE", 0.2), ("_LATE", 0.1), ("_MOST_DELAY", 20)):
         monkeypatch.setattr(committing, f"{delay}_SECONDS", seconds)
     ledger = GatedLedger(records_engine)
