@@ -124,6 +124,18 @@ def test_nothing_is_begun_that_takes_long(engine: Engine, monkeypatch: pytest.Mo
     assert len(names(engine)) == 50
 
 
+def test_who_may_wait_takes_as_long_as_it_takes(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite, "_MOST_AT_ONCE", 200_000_000)
+    ledger = ledger_on(engine)
+    assert ledger.begin_at_once([claim("r-1", [1])]) == [Charged(7)]
+    ledger.finish()
+    time.sleep(0.25)
+    claims = [claim(f"late-{number}", [1]) for number in range(200)]
+    assert ledger.commit(claims) == [Charged(7)] * 200
+
+
 @pytest.mark.parametrize(("count", "entries"), [(129, 1), (1, 1_025), (64, 17)])
 def test_nothing_is_begun_that_is_much(engine: Engine, count: int, entries: int) -> None:
     ledger = ledger_on(engine)
