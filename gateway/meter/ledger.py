@@ -121,7 +121,8 @@ class UsageLedger:
         soon done: for who must not wait. Return the outcomes, which hold from then on; None where
         nothing was written: then `commit` is to do it, and meets whatever failed.
         """
-        if len(claims) > _MOST_AT_ONCE or sum(map(_entries, claims)) > _MOST_ENTRIES_AT_ONCE:
+        entries = sum(claim.entry_count for claim in claims)
+        if len(claims) > _MOST_AT_ONCE or entries > _MOST_ENTRIES_AT_ONCE:
             return None
         with suppress(Exception), self._store.at_once() as transaction:
             if transaction is not None:
@@ -242,10 +243,6 @@ class UsageLedger:
         details = list(map(detail_of, rows, fields))
         leaves = list(map(leaf_bytes, rows, fields, details))
         return _Uses(leaves, leaf_hashes(leaves), details)
-
-
-def _entries(claim: UsageClaim) -> int:
-    return claim.entry_count
 
 
 def _given_again(claims: Sequence[UsageClaim], outcomes: Sequence[Outcome]) -> set[Again]:
