@@ -144,11 +144,11 @@ async def test_claims_that_come_after_a_full_group_wait_for_each_other(
 @pytest.mark.parametrize(
     ("late", "waits", "groups"),
     [
-        pytest.param(20, {"_MOST_DELAY": 20, "_PAUSE": 0.2}, [20, 20], id="as many as had before"),
+        pytest.param(20, {"_MOST_DELAY": 20, "_PAUSE": 1}, [20, 20], id="as many as had before"),
         pytest.param(
             20, {"_MOST_DELAY": 20, "_PAUSE": 20}, [20, 20], id="no longer than they come"
         ),
-        pytest.param(19, {"_MOST_DELAY": 20, "_PAUSE": 0.2}, [20, 19], id="or than anybody comes"),
+        pytest.param(19, {"_MOST_DELAY": 20, "_PAUSE": 1}, [20, 19], id="or than anybody comes"),
         pytest.param(20, {"_MOST_DELAY": 0.1, "_PAUSE": 0.2}, None, id="nor for ever"),
         pytest.param(20, {"_DELAY": 0.005, "_PAUSE": 0.2}, None, id="nor long where there is time"),
     ],
@@ -187,7 +187,9 @@ async def test_a_group_under_load_waits_for_company(
 async def test_whether_the_loop_is_busy_is_told_by_its_cpu(
     records_engine: Engine, monkeypatch: pytest.MonkeyPatch, busy: bool
 ) -> None:
-    for name, seconds in (("_PAUSE", 0.2), ("_MOST_DELAY", 20), ("_DELAY", 0.0)):
+    # Less than any machine leaves a busy loop, and more than an idle one takes.
+    monkeypatch.setattr(committing, "_BUSY_SHARE", 0.15)
+    for name, seconds in (("_PAUSE", 0.4), ("_MOST_DELAY", 20), ("_DELAY", 0.0)):
         each = "_EACH" if name == "_DELAY" else ""
         monkeypatch.setattr(committing, f"{name}_SECONDS{each}", seconds)
     ledger = GatedLedger(records_engine)
@@ -213,7 +215,7 @@ async def test_a_loop_that_had_no_time_is_not_quiet(
     records_engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(committing, "_BUSY_SHARE", -1)
-    for delay, seconds in (("_PAUSE", 0.2), ("_LATE", 0.1), ("_MOST_DELAY", 20)):
+    for delay, seconds in (("_PAUSE", 1), ("_LATE", 0.5), ("_MOST_DELAY", 20)):
         monkeypatch.setattr(committing, f"{delay}_SECONDS", seconds)
     ledger = GatedLedger(records_engine)
     ledger.open.set()
@@ -221,9 +223,9 @@ async def test_a_loop_that_had_no_time_is_not_quiet(
         await asyncio.gather(*(committer.charge(claim(f"first-{i}", [1])) for i in range(20)))
         asked = [committer.charge(claim("r-1", [1]))]
         # One pause in which somebody came, and some of the next.
-        await asyncio.sleep(0.25)
+        await asyncio.sleep(1.25)
         # As who calls, all that is worked at by the loop keeps it from who comes.
-        time.sleep(0.5)  # noqa: ASYNC251
+        time.sleep(1.5)  # noqa: ASYNC251
         for _ in range(3):
             await asyncio.sleep(0)
         asked.append(committer.charge(claim("r-2", [1])))
