@@ -33,7 +33,7 @@ MOST_WAITING: Final = 8_192
 # again, and as long as their work may take; where the loop has hardly any time left, as long as
 # anybody comes.
 _DELAY_SECONDS_EACH: Final = timedelta(microseconds=200).total_seconds()
-_BUSY_SHARE: Final = 0.7
+_BUSY_TENTHS: Final = 7
 _PAUSE_SECONDS: Final = timedelta(milliseconds=2).total_seconds()
 _LATE_SECONDS: Final = timedelta(milliseconds=1).total_seconds()
 _MOST_DELAY_SECONDS: Final = timedelta(milliseconds=16).total_seconds()
@@ -92,14 +92,14 @@ class GroupCommitter:
         # How many came since the last group was begun, and when the next looks for more.
         self._came = 0
         self._pause: asyncio.TimerHandle | None = None
-        # When it was looked last how busy the loop is, and what CPU its thread had used.
-        self._looked_at = self._used = 0.0
         # A group is with the thread, or about to be.
         self._handing_over = False
         self._closing = False
         # None tells the thread that nothing more will come.
         self._groups: SimpleQueue[_Group | None] = SimpleQueue()
         self._loop = asyncio.get_running_loop()
+        # When it was looked last how busy the loop is, and what CPU its thread had used.
+        self._looked_at, self._used = self._loop.time(), thread_time()
         self._same_core = same_core
         self._thread = Thread(target=self._run, name="usage-ledger", daemon=True)
         self._thread.start()
@@ -204,7 +204,7 @@ class GroupCommitter:
     def _wait_for(self, company: int) -> None:
         """Begin the next beat when as many came, or when they were waited for long enough."""
         now, used = self._loop.time(), thread_time()
-        busy = used - self._used > _BUSY_SHARE * (now - self._looked_at)
+        busy = 10 * (used - self._used) > _BUSY_TENTHS * (now - self._looked_at)
         self._looked_at, self._used = now, used
         if company < _SIBLINGS or self._came >= company:
             self._next_beat()

@@ -162,7 +162,7 @@ async def test_a_group_under_load_waits_for_company(
 ) -> None:
     busy = "_DELAY" not in waits
     seconds: dict[str, float] = {
-        "_BUSY_SHARE": -1 if busy else 2,
+        "_BUSY_TENTHS": -1 if busy else 20,
         "_LATE_SECONDS": 10,
         "_MOST_DELAY_SECONDS": 20,
     }
@@ -188,7 +188,7 @@ async def test_whether_the_loop_is_busy_is_told_by_its_cpu(
     records_engine: Engine, monkeypatch: pytest.MonkeyPatch, busy: bool
 ) -> None:
     # Less than any machine leaves a busy loop, and more than an idle one takes.
-    monkeypatch.setattr(committing, "_BUSY_SHARE", 0.15)
+    monkeypatch.setattr(committing, "_BUSY_TENTHS", 1.5)
     for name, seconds in (("_PAUSE", 0.4), ("_MOST_DELAY", 20), ("_DELAY", 0.0)):
         each = "_EACH" if name == "_DELAY" else ""
         monkeypatch.setattr(committing, f"{name}_SECONDS{each}", seconds)
@@ -214,7 +214,7 @@ async def test_whether_the_loop_is_busy_is_told_by_its_cpu(
 async def test_a_loop_that_had_no_time_is_not_quiet(
     records_engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(committing, "_BUSY_SHARE", -1)
+    monkeypatch.setattr(committing, "_BUSY_TENTHS", -1)
     for delay, seconds in (("_PAUSE", 1), ("_LATE", 0.5), ("_MOST_DELAY", 20)):
         monkeypatch.setattr(committing, f"{delay}_SECONDS", seconds)
     ledger = GatedLedger(records_engine)
