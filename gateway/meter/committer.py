@@ -65,10 +65,10 @@ _Waiting = TypeVar("_Waiting", _WaitingClaim, _WaitingRefusal)
 
 
 class GroupCommitter:
-    """One writing thread in front of a ledger; used from one event loop.
+    """A ledger behind one event loop, which gathers, and one thread, which commits.
 
-    The loop gathers, and hands over a whole group when the thread is free: a hand-over
-    makes two threads contend for the interpreter, so there is one for a group, not one
+    When the thread is free the loop hands over a whole group, written where that waits for nobody: a
+    hand-over makes two threads contend for the interpreter, so there is one for a group, not one
     for a claim. ``observe`` is told each group's size, from the thread, which goes where
     ``same_core`` has it, if there is one.
     """
@@ -201,8 +201,9 @@ class GroupCommitter:
             self._pause = None
             self._loop.call_soon(self._next_beat)
 
-    def _wait_for(self, company: int) -> None:
-        """Begin the next beat when as many came, or when they were waited for long enough."""
+    def _wait_for_company(self) -> None:
+        """Begin the next beat when as many came as before, or were waited for long enough."""
+        company = self._company
         now, used = self._loop.time(), thread_time()
         busy = 10 * (used - self._used) > _BUSY_TENTHS * (now - self._looked_at)
         self._looked_at, self._used = now, used
@@ -255,11 +256,11 @@ class GroupCommitter:
 
     def _answer(self, group: _Group, outcomes: Sequence[Outcome], written: bool) -> None:
         taken, claims, refusals, _ = group
-        company = self._company = max(taken, self._company * 4 // 5)
+        self._company = max(taken, self._company * 4 // 5)
         if self._closing:
             self._take_turns()
         else:
-            self._wait_for(company)
+            self._wait_for_company()
         self._unanswered_claims -= taken
         self._unanswered_refusals -= len(refusals)
         for (_, done), outcome in zip(claims, outcomes, strict=True):
