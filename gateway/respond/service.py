@@ -82,14 +82,15 @@ class CreditRecordService:
 
     async def get_subject_records(self, request: GetSubjectRecordsRequest, caller: Caller) -> bytes:
         """Answer GetSubjectRecords; raises Refused."""
-        subject = request.subject
+        # As a list: at its end the message's own iterator makes an exception, words and all.
+        subject, items = request.subject, request.items[:]
         require_subject(
             subject,
             common_faults(
-                request.request_id, request.items, request.consent, request.proof, request.regions
+                request.request_id, items, request.consent, request.proof, request.regions
             ),
         )
-        use = use_of(caller, request, frozenset(request.items))
+        use = use_of(caller, request, frozenset(items))
         part = Part((subject,), 0, relies=bool(use.consent))
         selection, served = await self._path.serve(
             use, part, partial(self._lookup.of_subject, subject)

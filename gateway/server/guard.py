@@ -24,6 +24,7 @@ PROOF: Final = "dpop"
 """Metadata of the proof that goes with a token bound to a key."""
 
 _MOST_REMEMBERED: Final = 4_096
+_REGION: Final = ClientRole.CLIENT_ROLE_REGION
 
 Metadata = Mapping[str, Any]
 
@@ -37,6 +38,14 @@ class _Admission(NamedTuple):
     certificate: bytes | None
     proven: str | None
     caller: Caller
+
+
+class _Let(NamedTuple):
+    """Whom a scope was not refused, by which view and in which second: as for `_Admission`."""
+
+    caller: Caller
+    view: AuthorityView
+    now: int
 
 
 class Guard:
@@ -59,6 +68,8 @@ class Guard:
         self._url = url.rstrip("/")
         self._require_region = require_region
         self._admissions: dict[str, _Admission] = {}
+        # By client and scope.
+        self._let: dict[tuple[str, str], _Let] = {}
 
     def authenticate(
         self,
@@ -80,7 +91,7 @@ class Guard:
         if known is None or known[:-1] != (view, now, certificate, proven):
             known = self._admit(view, now, certificate, authorization, proven)
         caller = known.caller
-        if caller.role == ClientRole.CLIENT_ROLE_REGION:
+        if caller.role == _REGION:
             self._require_region(caller.client_id)
         return caller
 
@@ -148,7 +159,15 @@ class Guard:
         """
         if not scope:
             return
-        authority, now = self._feed.current().authority, self._clock.now()
+        view, now = self._feed.current(), self._clock.now()
+        asked = caller.client_id, scope
+        let = self._let.get(asked)
+        if let is not None and let.caller is caller and let.view is view and let.now == now:
+            return
+        authority = view.authority
         require_call(authority, caller.client_id, scope, caller.token_scopes, now)
         sign_in = SignIn(caller.principal, caller.auth_time, caller.acr)
         require_person(authority, sign_in, scope, now)
+        if len(self._let) >= _MOST_REMEMBERED:
+            self._let.clear()
+        self._let[asked] = _Let(caller, view, now)

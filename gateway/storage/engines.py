@@ -148,8 +148,9 @@ def sqlite_engine(
     that reads before it writes can never fail half-way with SQLITE_BUSY_SNAPSHOT;
     connections from `reading` do not.
     """
-    # For bytes the driver looks for an adapter each time, and without one looks on in vain.
+    # For these the driver looks for an adapter each time, and without one looks on in vain.
     register_adapter(bytes, bytes)
+    register_adapter(type(None), lambda nothing: nothing)
     # As many as threads ask at once, whose number is bounded: none waits for a connection.
     engine = create_engine(
         # Not as text, in which some characters of a path would mean something else.
