@@ -126,8 +126,12 @@ class _GatheringLookup:
 
 def _tell(asked: Asked, found: Found) -> None:
     revisions: dict[str, list[LiveRevision]] = {}
+    last, own_of_last = None, list[LiveRevision]()
+    # They come grouped by subject.
     for revision in found.revisions:
-        revisions.setdefault(revision[0], []).append(revision)
+        if (subject := revision[0]) != last:
+            last, own_of_last = subject, revisions.setdefault(subject, [])
+        own_of_last.append(revision)
     for subject, waiting in asked.items():
         own = Found(found.head, revisions.get(subject, ()))
         for future in waiting:

@@ -80,8 +80,13 @@ def select_served(
         names = masks.get(known[line_no].item) if masks else None
         frames.append(masked(stored, names) if names else stored)
         sequences.append(sequence)
-        counts[line_no] = counts.get(line_no, 0) + 1
-        usable_until = min(usable_until, disclosed_until)
+        # Without calls, each of which costs as much as all else that is done for a record.
+        if line_no in counts:
+            counts[line_no] += 1
+        else:
+            counts[line_no] = 1
+        if disclosed_until < usable_until:  # noqa: PLR1730  # as above
+            usable_until = disclosed_until
     lines = tuple([LineCount(no, count, _price(prices, no)) for no, count in counts.items()])
     return Selection(frames, sequences, lines, usable_until)
 

@@ -80,18 +80,20 @@ class SilentTrace:
 
 
 SILENT: Final[CallTrace] = SilentTrace()
-_current: ContextVar[CallTrace] = ContextVar("creditgate_call_trace", default=SILENT)
+_current: ContextVar[CallTrace | None] = ContextVar("creditgate_call_trace", default=None)
 _PROPAGATOR: Final = TraceContextTextMapPropagator()
 
 
 def step(name: str) -> None:
     """Note that the call being served reached a step."""
-    _current.get().step(name)
+    if (trace := _current.get()) is not None:
+        trace.step(name)
 
 
 def carried() -> tuple[tuple[str, str], ...]:
     """Return the metadata by which what the call being served asks of others is traced with it."""
-    return tuple(_current.get().carried().items())
+    trace = _current.get()
+    return () if trace is None else tuple(trace.carried().items())
 
 
 class _SpanTrace:
@@ -109,7 +111,7 @@ class _SpanTrace:
             kind=SpanKind.SERVER,
             attributes={"rpc.system": "grpc", "rpc.service": service, "rpc.method": name},
         )
-        self._token: Token[CallTrace] | None = None
+        self._token: Token[CallTrace | None] | None = None
 
     @property
     def trace_id(self) -> str:
