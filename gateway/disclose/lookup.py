@@ -117,11 +117,14 @@ class _GatheringLookup:
 
     def _turn(self) -> None:
         asked, self._asked = self._asked, {}
-        self._read_asked(asked)
+        try:
+            self._read_asked(asked)
+        except Exception as error:
+            _tell_failure(asked, error)
 
     @abstractmethod
     def _read_asked(self, asked: Asked) -> None:
-        """Read what is asked for and tell it by `_tell` or `_tell_failure`."""
+        """Read what is asked for, and tell it by `_tell`; by `_tell_failure` what fails later."""
 
 
 def _tell(asked: Asked, found: Found) -> None:
@@ -159,12 +162,7 @@ class SqliteLookup(_GatheringLookup):
         self._head, self._subjects, self._record, self._line_rows = _sqlite_texts()
 
     def _read_asked(self, asked: Asked) -> None:
-        try:
-            found = self._read(self._subjects, json.dumps(list(asked)))
-        except Exception as error:
-            _tell_failure(asked, error)
-        else:
-            _tell(asked, found)
+        _tell(asked, self._read(self._subjects, json.dumps(list(asked))))
 
     async def of_subjects(self, subjects: Sequence[str]) -> Found:
         """Return the live revisions of many subjects, grouped by subject."""

@@ -1,7 +1,7 @@
 """Group commit: claims of concurrent calls share one transaction and one fsync.
 
 While one group is made durable the next gathers, so groups grow with load and a
-lone call waits for nobody. The event loop itself writes a group, where the ledger can without
+lone call waits for nobody (`gateway.meter.company` for when more are waited for). The event loop itself writes a group, where the ledger can without
 waiting, for two threads would take the interpreter from each other at each statement; a thread makes
 it durable. What has to be read for a claim can wait for the same beat
 (`GroupCommitter.when_free`): then it is read for a whole group at once, and only once
@@ -13,14 +13,13 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable, Sequence
-from datetime import timedelta
 from queue import SimpleQueue
 from threading import Thread
-from time import thread_time
 from typing import Final, NamedTuple, TypeVar
 
 from creditgate.refusal import Refused
 from creditgate.v1.refusal_pb2 import RefusalReason
+from gateway.meter.company import Company
 from gateway.meter.ledger import UsageLedger
 from gateway.meter.model import Outcome, RefusalEntry, Unwritable, UsageClaim
 from gateway.meter.same_core import SameCore
@@ -28,16 +27,6 @@ from gateway.meter.same_core import SameCore
 MOST_IN_A_GROUP: Final = 256
 MOST_REFUSALS_IN_A_GROUP: Final = 64
 MOST_WAITING: Final = 8_192
-# Under load a commit waits for company, since each costs the same whatever it holds, as PostgreSQL
-# does with commit_delay and commit_siblings: until as many came as before, for who was answered calls
-# again, and as long as their work may take; where the loop has hardly any time left, as long as
-# anybody comes.
-_DELAY_SECONDS_EACH: Final = timedelta(microseconds=200).total_seconds()
-_BUSY_TENTHS: Final = 7
-_PAUSE_SECONDS: Final = timedelta(milliseconds=2).total_seconds()
-_LATE_SECONDS: Final = timedelta(milliseconds=1).total_seconds()
-_MOST_DELAY_SECONDS: Final = timedelta(milliseconds=16).total_seconds()
-_SIBLINGS: Final = 4
 _log = logging.getLogger(__name__)
 
 
@@ -85,21 +74,14 @@ class GroupCommitter:
         self._refusals: deque[_WaitingRefusal] = deque()
         self._unanswered_claims = 0
         self._unanswered_refusals = 0
-        # The size of late groups, large ones remembered for a while: a small one often comes
-        # between two of them.
-        self._company = 0
+        self._company = Company(self._next_beat)
         self._turns: list[Callable[[], None]] = []
-        # How many came since the last group was begun, and when the next looks for more.
-        self._came = 0
-        self._pause: asyncio.TimerHandle | None = None
         # A group is with the thread, or about to be.
         self._handing_over = False
         self._closing = False
         # None tells the thread that nothing more will come.
         self._groups: SimpleQueue[_Group | None] = SimpleQueue()
         self._loop = asyncio.get_running_loop()
-        # When it was looked last how busy the loop is, and what CPU its thread had used.
-        self._looked_at, self._used = self._loop.time(), thread_time()
         self._same_core = same_core
         self._thread = Thread(target=self._run, name="usage-ledger", daemon=True)
         self._thread.start()
@@ -120,7 +102,7 @@ class GroupCommitter:
         done: asyncio.Future[Outcome] = self._loop.create_future()
         self._unanswered_claims += 1
         self._claims.append(_WaitingClaim(claim, done))
-        self._note_one_more()
+        self._company.came()
         self._wake()
         return done
 
@@ -146,7 +128,7 @@ class GroupCommitter:
             self._turns.append(turn)
             if not self._handing_over:
                 self._loop.call_soon(self._take_turns)
-        self._note_one_more()
+        self._company.came()
 
     def close(self) -> None:
         """Write what waits and stop the thread; the outcomes come with the loop's next turn."""
@@ -156,6 +138,7 @@ class GroupCommitter:
                 pass
             self._groups.put(None)
         self._thread.join()
+        self._company.close()
         if self._same_core is not None:
             self._same_core.close()
 
@@ -178,7 +161,7 @@ class GroupCommitter:
             # Closing, groups are handed over one behind the other: the thread has the ledger.
             if not self._closing:
                 outcomes = self._ledger.begin_at_once(*_asked(claims, refusals))
-            self._came = 0
+            self._company.begun()
             self._groups.put(_Group(len(taken), claims, refusals, outcomes))
         else:
             self._take_turns()
@@ -192,41 +175,11 @@ class GroupCommitter:
     def _take_turns(self) -> None:
         turns, self._turns = self._turns, []
         for turn in turns:
-            turn()
-
-    def _note_one_more(self) -> None:
-        self._came += 1
-        if self._pause is not None and self._came >= self._company:
-            self._pause.cancel()
-            self._pause = None
-            self._loop.call_soon(self._next_beat)
-
-    def _wait_for_company(self) -> None:
-        """Begin the next beat when as many came as before, or were waited for long enough."""
-        company = self._company
-        now, used = self._loop.time(), thread_time()
-        busy = 10 * (used - self._used) > _BUSY_TENTHS * (now - self._looked_at)
-        self._looked_at, self._used = now, used
-        if company < _SIBLINGS or self._came >= company:
-            self._next_beat()
-        else:
-            most = _MOST_DELAY_SECONDS if busy else company * _DELAY_SECONDS_EACH
-            self._look_later(-1, now, now + min(most, _MOST_DELAY_SECONDS))
-
-    def _look_later(self, came: int, now: float, give_up: float) -> None:
-        pause = min(_PAUSE_SECONDS, give_up - now)
-        self._pause = self._loop.call_later(pause, self._gather, came, now + pause, give_up)
-
-    def _gather(self, came: int, due: float, give_up: float) -> None:
-        """Begin the next beat when nobody came any more though the loop had time for them, or when it
-        is time to ``give_up``; look again later else."""
-        self._pause = None
-        now = self._loop.time()
-        quiet = self._came == came and now - due < _LATE_SECONDS
-        if quiet or now >= give_up or self._closing:
-            self._next_beat()
-        else:
-            self._look_later(self._came, now, give_up)
+            try:
+                turn()
+            except Exception as error:
+                # Whoever waits for the other turns, and for the group, must not suffer for it.
+                _log.error("a turn between two groups failed: %s", type(error).__name__)
 
     def _run(self) -> None:
         while (group := self._groups.get()) is not None:
@@ -250,17 +203,22 @@ class GroupCommitter:
             written = False
         else:
             written = True
-            if claims:
-                self._observe(len(claims))
         self._loop.call_soon_threadsafe(self._answer, group, outcomes, written)
+        if written and claims:
+            self._tell_size(len(claims))
+
+    def _tell_size(self, size: int) -> None:
+        try:
+            self._observe(size)
+        except Exception as error:
+            _log.error("a group could not be counted: %s", type(error).__name__)
 
     def _answer(self, group: _Group, outcomes: Sequence[Outcome], written: bool) -> None:
         taken, claims, refusals, _ = group
-        self._company = max(taken, self._company * 4 // 5)
         if self._closing:
             self._take_turns()
         else:
-            self._wait_for_company()
+            self._company.wait(taken)
         self._unanswered_claims -= taken
         self._unanswered_refusals -= len(refusals)
         for (_, done), outcome in zip(claims, outcomes, strict=True):

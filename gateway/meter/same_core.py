@@ -35,15 +35,17 @@ class SameCore:
     def lead(self) -> None:
         """Note where the calling thread, which made this, runs."""
         if self._stat is not None:
-            stat = os.pread(self._stat, _MOST_STAT_BYTES, 0)
-            self._led = int(stat.rpartition(b")")[2].split()[_PROCESSOR])
+            # Where it cannot be told any more: that changes nothing but time.
+            with suppress(OSError, ValueError, IndexError):
+                stat = os.pread(self._stat, _MOST_STAT_BYTES, 0)
+                self._led = int(stat.rpartition(b")")[2].split()[_PROCESSOR])
 
     def follow(self) -> None:
         """Bring the calling thread, always the same one, to the core noted last."""
         core = self._led
         if core != self._bound:
             # A core that was taken away meanwhile: where the thread runs changes nothing but time.
-            with suppress(OSError):
+            with suppress(OSError, ValueError):
                 os.sched_setaffinity(0, {core})
                 if not self._stays:
                     os.sched_setaffinity(0, os.sched_getaffinity(self._leader))

@@ -1,5 +1,6 @@
 """Lookup finds what is live, and what it costs does not grow with the disclosure."""
 
+import asyncio
 from itertools import pairwise
 from typing import Any
 
@@ -8,16 +9,24 @@ from sqlalchemy import Connection, Dialect, Select, text
 
 from creditgate.v1.credit_record_service_pb2 import GetSubjectRecordsResponse
 from gateway.disclose.frame import frame, unframe
-from gateway.disclose.lookup import by_record, by_subjects
+from gateway.disclose.lookup import PooledLookup, by_record, by_subjects
 from gateway.disclose.model import Line
 from tests.catalogue.drafts import credit_code, penalty, registration
-from tests.disclose.world import World, batch
+from tests.disclose.world import World, batch, soon
 from tests.examples import rarely_on_postgresql
 
 
 async def test_nothing_is_found_before_the_first_publication(world: World) -> None:
     found = await world.lookup.of_subject(credit_code(1))
     assert (found.head, list(found.revisions)) == (0, [])
+
+
+async def test_who_asks_where_nothing_can_be_read_is_told(world: World) -> None:
+    """As where the system lets a process have no more threads."""
+    lookup = PooledLookup(world.engines.records, soon)
+    lookup.close()
+    with pytest.raises(RuntimeError, match="after shutdown"):
+        await asyncio.wait_for(lookup.of_subject(credit_code(1)), 10)
 
 
 async def test_records_are_found_by_subject_in_order_of_publication(world: World) -> None:

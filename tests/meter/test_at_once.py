@@ -5,6 +5,7 @@ import time
 from collections.abc import Generator
 from contextlib import closing, contextmanager
 from sqlite3 import OperationalError, connect
+from typing import Any
 
 import pytest
 from sqlalchemy import Engine
@@ -14,6 +15,7 @@ from gateway.meter import sqlite
 from gateway.meter.committer import GroupCommitter
 from gateway.meter.ledger import UsageLedger
 from gateway.meter.model import Charged, Unwritable
+from gateway.meter.rates import Debit, RateKey
 from tests.clock import StandingClock
 from tests.meter.faults import failing_commit
 from tests.meter.world import claim, refusal, stored, with_lines
@@ -144,6 +146,24 @@ def test_nothing_is_begun_that_is_much(engine: Engine, count: int, entries: int)
     if count > 1:
         assert ledger.begin_at_once(claims[: count // 2]) == [Charged(7 * entries)] * (count // 2)
         ledger.finish()
+
+
+@pytest.mark.parametrize("of_what", ["subjects", "debits"])
+def test_nothing_is_begun_about_many_subjects_or_limits(engine: Engine, of_what: str) -> None:
+    """Of which there may be none disclosed, so that the answers have no entries."""
+    debits = [
+        Debit(RateKey("alpha", "limit", f"subject-{n}"), 1_000_000, 10, 1) for n in range(257)
+    ]
+    many: dict[str, Any] = {"asked_subjects": 513}
+    few: dict[str, Any] = {"asked_subjects": 512}
+    if of_what == "debits":
+        many, few = {"debits": tuple(debits)}, {"debits": tuple(debits[:256])}
+    ledger = ledger_on(engine)
+    for changes, begins in ((many, False), (few, True)):
+        claims = [claim(f"{begins}-{number}", **changes) for number in range(2)]
+        begun = ledger.begin_at_once(claims)
+        assert (begun == [Charged(0)] * 2) is begins
+    ledger.finish()
 
 
 async def test_the_loop_goes_on_while_another_writes(engine: Engine) -> None:

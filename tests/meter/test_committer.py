@@ -13,7 +13,9 @@ from sqlalchemy import Engine, func, select
 
 from creditgate.refusal import Refused
 from creditgate.v1.refusal_pb2 import RefusalReason
+from gateway.meter import busy as busy_threads
 from gateway.meter import committer as committing
+from gateway.meter import company
 from gateway.meter.committer import GroupCommitter
 from gateway.meter.ledger import UsageLedger
 from gateway.meter.model import Charged, Outcome, RefusalEntry, Replayed, UsageClaim
@@ -76,6 +78,12 @@ async def committer_over(ledger: UsageLedger) -> AsyncGenerator[GroupCommitter]:
         committer.close()
 
 
+def always_busy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have every loop count as busy, from the first group on."""
+    monkeypatch.setattr(company, "_BUSY_TENTHS", -1)
+    monkeypatch.setattr(busy_threads, "_LOOK", 0)
+
+
 async def begun(ledger: GatedLedger) -> None:
     """Return when the ledger has been given its first group."""
     await asyncio.to_thread(ledger.begun.wait, 10)
@@ -124,9 +132,10 @@ async def test_claims_that_come_after_a_full_group_wait_for_each_other(
     records_engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Only under load: the claim after a small group goes at once."""
+    always_busy(monkeypatch)
     # Longer than any machine takes for what is done meanwhile.
-    for name in ("_PAUSE_SECONDS", "_DELAY_SECONDS_EACH", "_MOST_DELAY_SECONDS"):
-        monkeypatch.setattr(committing, name, 0.3)
+    for name in ("_PAUSE_SECONDS", "_MOST_DELAY_SECONDS"):
+        monkeypatch.setattr(company, name, 0.3)
     ledger = GatedLedger(records_engine)
     ledger.open.set()
     async with committer_over(ledger) as committer:
@@ -150,7 +159,6 @@ async def test_claims_that_come_after_a_full_group_wait_for_each_other(
         ),
         pytest.param(19, {"_MOST_DELAY": 20, "_PAUSE": 1}, [20, 19], id="or than anybody comes"),
         pytest.param(20, {"_MOST_DELAY": 0.1, "_PAUSE": 0.2}, None, id="nor for ever"),
-        pytest.param(20, {"_DELAY": 0.005, "_PAUSE": 0.2}, None, id="nor long where there is time"),
     ],
 )
 async def test_a_group_under_load_waits_for_company(
@@ -160,16 +168,10 @@ async def test_a_group_under_load_waits_for_company(
     waits: dict[str, float],
     groups: list[int] | None,
 ) -> None:
-    busy = "_DELAY" not in waits
-    seconds: dict[str, float] = {
-        "_BUSY_TENTHS": -1 if busy else 20,
-        "_LATE_SECONDS": 10,
-        "_MOST_DELAY_SECONDS": 20,
-    }
-    seconds["_DELAY_SECONDS_EACH"] = waits.get("_DELAY", 20)
-    seconds |= {f"{name}_SECONDS": value for name, value in waits.items() if name != "_DELAY"}
-    for name, value in seconds.items():
-        monkeypatch.setattr(committing, name, value)
+    always_busy(monkeypatch)
+    monkeypatch.setattr(company, "_LATE_SECONDS", 10)
+    for name, seconds in waits.items():
+        monkeypatch.setattr(company, f"{name}_SECONDS", seconds)
     ledger = GatedLedger(records_engine)
     ledger.open.set()
     async with committer_over(ledger) as committer:
@@ -187,11 +189,11 @@ async def test_a_group_under_load_waits_for_company(
 async def test_whether_the_loop_is_busy_is_told_by_its_cpu(
     records_engine: Engine, monkeypatch: pytest.MonkeyPatch, busy: bool
 ) -> None:
+    """One that has time waits for nobody, whatever came before."""
     # Less than any machine leaves a busy loop, and more than an idle one takes.
-    monkeypatch.setattr(committing, "_BUSY_TENTHS", 1.5)
-    for name, seconds in (("_PAUSE", 0.4), ("_MOST_DELAY", 20), ("_DELAY", 0.0)):
-        each = "_EACH" if name == "_DELAY" else ""
-        monkeypatch.setattr(committing, f"{name}_SECONDS{each}", seconds)
+    monkeypatch.setattr(company, "_BUSY_TENTHS", 1.5)
+    for name, seconds in (("_PAUSE", 0.4), ("_MOST_DELAY", 20)):
+        monkeypatch.setattr(company, f"{name}_SECONDS", seconds)
     ledger = GatedLedger(records_engine)
     ledger.open.set()
     async with committer_over(ledger) as committer:
@@ -214,9 +216,9 @@ async def test_whether_the_loop_is_busy_is_told_by_its_cpu(
 async def test_a_loop_that_had_no_time_is_not_quiet(
     records_engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(committing, "_BUSY_TENTHS", -1)
+    always_busy(monkeypatch)
     for delay, seconds in (("_PAUSE", 1), ("_LATE", 0.5), ("_MOST_DELAY", 20)):
-        monkeypatch.setattr(committing, f"{delay}_SECONDS", seconds)
+        monkeypatch.setattr(company, f"{delay}_SECONDS", seconds)
     ledger = GatedLedger(records_engine)
     ledger.open.set()
     async with committer_over(ledger) as committer:
@@ -231,6 +233,23 @@ async def test_a_loop_that_had_no_time_is_not_quiet(
         asked.append(committer.charge(claim("r-2", [1])))
         await asyncio.wait_for(asyncio.gather(*asked), 10)
     assert [size for size, _ in ledger.groups] == [20, 2]
+
+
+async def test_by_a_moment_alone_no_loop_is_busy(
+    records_engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it did from one group to the next would be chance."""
+    monkeypatch.setattr(company, "_BUSY_TENTHS", -1)
+    monkeypatch.setattr(busy_threads, "_LOOK", 100_000_000_000)
+    for name, seconds in (("_PAUSE", 20), ("_MOST_DELAY", 20)):
+        monkeypatch.setattr(company, f"{name}_SECONDS", seconds)
+    ledger = GatedLedger(records_engine)
+    ledger.open.set()
+    async with committer_over(ledger) as committer:
+        for size in (20, 10):
+            asked = [committer.charge(claim(f"{size}-{i}", [1])) for i in range(size)]
+            await asyncio.wait_for(asyncio.gather(*asked), 10)
+    assert [size for size, _ in ledger.groups] == [20, 10]
 
 
 async def test_claim_of_a_client_that_went_away_while_waiting_is_not_charged(
@@ -383,6 +402,41 @@ async def test_turn_is_taken_though_no_group_follows(records_engine: Engine) -> 
         ledger.open.set()
         await asked
         await asyncio.wait_for(taken.wait(), 10)
+
+
+async def test_a_turn_that_fails_keeps_nobody_from_an_answer(
+    records_engine: Engine, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail() -> None:
+        raise RuntimeError("of 91000000MA0000001")
+
+    ledger = GatedLedger(records_engine)
+    taken = asyncio.Event()
+    async with committer_over(ledger) as committer:
+        first = committer.charge(claim("first", [1]))
+        await begun(ledger)
+        for turn in (fail, taken.set):
+            committer.when_free(turn)
+        ledger.open.set()
+        assert await asyncio.wait_for(first, 10) == Charged(7)
+        await asyncio.wait_for(taken.wait(), 10)
+        assert await asyncio.wait_for(committer.charge(claim("next", [1])), 10) == Charged(7)
+    (told,) = caplog.messages
+    assert "RuntimeError" in told and "91000000" not in told
+
+
+async def test_who_cannot_count_groups_keeps_nobody_from_an_answer(
+    records_engine: Engine, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(size: int) -> None:
+        raise OverflowError(size)
+
+    ledger = UsageLedger(with_lines(records_engine), StandingClock(), RECEIPTS)
+    committer = GroupCommitter(ledger, fail)
+    for name in ("first", "next"):
+        assert await asyncio.wait_for(committer.charge(claim(name, [1])), 10) == Charged(7)
+    committer.close()
+    assert len(caplog.messages) == 2
 
 
 async def test_sizes_of_groups_are_told(records_engine: Engine) -> None:
