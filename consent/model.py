@@ -82,6 +82,12 @@ ItemCode = Annotated[
     str, AfterValidator(matching("[a-z][a-z0-9.-]{0,63}", "use a catalogue item code"))
 ]
 FieldName = Annotated[
+def _data_life(seconds: int) -> int:
+    if not 1 <= seconds <= MOST_DATA_LIFE_SECONDS:
+        raise ValueError("let copies be kept for an hour at least and five years at most")
+    return seconds
+
+
     str, AfterValidator(matching("[a-z][a-z0-9_]{0,63}", "use the name of a content field"))
 ]
 RegionCode = Annotated[
@@ -144,7 +150,7 @@ class ConsentTerms(Part):
     times_per_day: Annotated[int, Field(ge=0, le=MOST_TIMES_PER_DAY)] = 0
     valid_from: Instant
     valid_until: Instant
-    data_life_seconds: Annotated[int, Field(ge=1, le=MOST_DATA_LIFE_SECONDS)]
+    data_life_seconds: Annotated[int, AfterValidator(_data_life)]
     data_life_end: Annotated[int, AfterValidator(_stated(DataLifeEnd, "DATA_LIFE_END_"))]
     regions: Annotated[
         frozenset[RegionCode], Field(min_length=1, max_length=MOST_REGIONS), IN_ORDER

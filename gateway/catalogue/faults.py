@@ -17,6 +17,16 @@ _MENDS: Final = {
     "bool_type": "use true or false",
     "bool_parsing": "use true or false",
     "frozen_set_type": "use a list",
+    # With the bound that was broken, by the names that pydantic's context of an error has.
+    "too_short": "name at least {min_length}",
+    "too_long": "name at most {max_length}",
+    "string_too_short": "use at least {min_length} characters",
+    "string_too_long": "use at most {max_length} characters",
+    "string_pattern_mismatch": "write it as {pattern}",
+    "greater_than": "use more than {gt}",
+    "greater_than_equal": "use {ge} or more",
+    "less_than": "use less than {lt}",
+    "less_than_equal": "use {le} or less",
 }
 _STEP: Final = re.compile(r"\[(\d+)\]|([^.\[\]]+)")
 _COUNTS: Final = {"too_short", "too_long"}
@@ -38,7 +48,9 @@ def faults_of(error: ValidationError) -> list[Fault]:
         # A list is counted after its bad members were taken out: they are named already.
         if kind in _COUNTS and any(place[: len(where)] == where != place for place in places):
             continue
-        mend = _MENDS.get(kind, details["msg"].removeprefix("Value error, "))
+        mend = details["msg"].removeprefix("Value error, ")
+        if kind in _MENDS:
+            mend = _MENDS[kind].format(**details.get("ctx", {}))
         found.append(Fault(where, mend[:1].lower() + mend[1:]))
     return found
 

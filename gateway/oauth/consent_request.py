@@ -14,6 +14,7 @@ from consent.model import GRADE, ConsentTerms
 from creditgate.consent_artefact import ACCESS_MODES, ANSWER_FORMS, DATA_LIFE_ENDS
 from creditgate.refusal import Violation
 from creditgate.signed_document import PURPOSES
+from gateway.catalogue.faults import faults_of
 from operators.asked_details import AskedDetails, DetailsFault
 from operators.authorization_details import AuthorizationDetail
 from operators.consent_terms import AskedConsentTerms
@@ -95,10 +96,9 @@ def _number(names: Any, name: str) -> int:
 
 
 def _of_model(asked: AskedDetails, error: ValidationError) -> DetailsFault:
-    fault = error.errors(include_url=False, include_input=False, include_context=False)[0]
-    mend = fault["msg"].removeprefix("Value error, ")
-    place = _PLACES.get(str(next(iter(fault["loc"]), "")), "consent_terms")
-    return DetailsFault(asked.pointer(0, place), mend[:1].lower() + mend[1:])
+    fault = faults_of(error)[0]
+    place = _PLACES.get(str(next(iter(fault.where), "")), "consent_terms")
+    return DetailsFault(asked.pointer(0, place), fault.mend)
 
 
 def _of_violation(asked: AskedDetails, terms: ConsentTerms, violation: Violation) -> DetailsFault:

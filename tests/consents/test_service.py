@@ -1,5 +1,6 @@
 """ConsentService over gRPC: operators ask, see what is theirs, and give it up."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
@@ -270,6 +271,15 @@ async def test_a_malformed_request_is_refused_by_field(counter: Counter, case: s
             {"terms.items[0].fields"},
         ),
         ({"answer_form": pb.CONSENT_ANSWER_FORM_GRADE}, {"terms.items[0].item"}),
+    # A library's words about its types help nobody mend a request.
+    assert not re.search("(?i)tuple|frozenset|input should|validation", refusal.message)
+
+
+async def test_clocks_may_differ_by_a_little_where_a_validity_begins(counter: Counter) -> None:
+    request = asking(counter)
+    _begins(request, MOST_BACKDATED_SECONDS - 60)
+    answer: pb.RequestConsentResponse = await counter.operator.RequestConsent(request)
+    assert answer.consent.terms.validity == request.terms.validity
         (
             {
                 "answer_form": pb.CONSENT_ANSWER_FORM_GRADE,
