@@ -40,6 +40,12 @@ MOST_DATA_LIFE_SECONDS: Final = 5 * 366 * DAY_SECONDS
 (征信业管理条例, State Council Order No. 631, article 16)."""
 MOST_ANSWER_SECONDS: Final = 30 * DAY_SECONDS
 """Longest time a subject may take to answer."""
+MOST_BACKDATED_SECONDS: Final = 300
+"""How long before the request a validity may begin, at most: room for clocks that differ."""
+BACKDATED_MEND: Final = (
+    "begin now or later: a consent opens nothing before it is given; for clocks that differ it may"
+    f" begin up to {MOST_BACKDATED_SECONDS // 60} minutes before the request"
+)
 
 ONCE: Final = ConsentAccessMode.CONSENT_ACCESS_MODE_ONCE
 WITHIN_PERIOD: Final = ConsentAccessMode.CONSENT_ACCESS_MODE_WITHIN_PERIOD
@@ -76,18 +82,18 @@ def _credit_code(code: str) -> str:
     return code
 
 
-IN_ORDER: Final = PlainSerializer(sorted)
-"""Sets are written in order, so that equal things have equal documents."""
-ItemCode = Annotated[
-    str, AfterValidator(matching("[a-z][a-z0-9.-]{0,63}", "use a catalogue item code"))
-]
-FieldName = Annotated[
 def _data_life(seconds: int) -> int:
     if not 1 <= seconds <= MOST_DATA_LIFE_SECONDS:
         raise ValueError("let copies be kept for an hour at least and five years at most")
     return seconds
 
 
+IN_ORDER: Final = PlainSerializer(sorted)
+"""Sets are written in order, so that equal things have equal documents."""
+ItemCode = Annotated[
+    str, AfterValidator(matching("[a-z][a-z0-9.-]{0,63}", "use a catalogue item code"))
+]
+FieldName = Annotated[
     str, AfterValidator(matching("[a-z][a-z0-9_]{0,63}", "use the name of a content field"))
 ]
 RegionCode = Annotated[

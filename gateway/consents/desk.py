@@ -26,6 +26,7 @@ from gateway.consents.receipt import ConsentReceipts
 from gateway.consents.rules import (
     USUAL_ANSWER_SECONDS,
     Obstacle,
+    beginning_faults,
     obstacle,
     pinned,
     terms_faults,
@@ -105,6 +106,9 @@ class ConsentDesk:
                 view = self._view()
                 found = timing_faults(consent.terms, consent.answer_until, now)
                 found += terms_faults(view, consent.operator_id, consent.terms, now)
+                # Asked for by code, they were told when it was pushed, and judged then.
+                if consent.way == "inbox":
+                    found += beginning_faults(consent.terms, now)
                 if found:
                     raise invalid(*found)
                 terms = pinned(view.catalogue, consent.terms)

@@ -9,10 +9,12 @@ from collections.abc import Iterable, Sequence
 from typing import Final, Literal
 
 from consent.model import (
+    BACKDATED_MEND,
     DAY_SECONDS,
     GRADE,
     LEAST_DATA_LIFE_SECONDS,
     MOST_ANSWER_SECONDS,
+    MOST_BACKDATED_SECONDS,
     Consent,
     ConsentItem,
     ConsentTerms,
@@ -63,6 +65,14 @@ def timing_faults(terms: ConsentTerms, answer_until: int, now: int) -> list[Viol
     if not now < answer_until <= now + MOST_ANSWER_SECONDS:
         found.append(Violation("answer_until", "name a time within the next 30 days"))
     return found
+
+
+def beginning_faults(terms: ConsentTerms, asked_at: int) -> list[Violation]:
+    """Return what is wrong with when terms begin that were first told at ``asked_at`` (seconds,
+    UTC): the receipt would say that they held before anybody asked."""
+    if terms.valid_from < asked_at - MOST_BACKDATED_SECONDS:
+        return [Violation("terms.validity.start_time", BACKDATED_MEND)]
+    return []
 
 
 def terms_faults(

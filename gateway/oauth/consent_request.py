@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-from consent.model import GRADE, ConsentTerms
+from consent.model import BACKDATED_MEND, GRADE, MOST_BACKDATED_SECONDS, ConsentTerms
 from creditgate.consent_artefact import ACCESS_MODES, ANSWER_FORMS, DATA_LIFE_ENDS
 from creditgate.refusal import Violation
 from creditgate.signed_document import PURPOSES
@@ -39,7 +39,7 @@ _PLACES: Final = {
 def terms_of(detail: AuthorizationDetail, asked: AskedConsentTerms, now: int) -> ConsentTerms:
     """Return the terms of the consent that ``detail`` asks for.
 
-    Where its period names no beginning, or one that is past, they hold from ``now``
+    Where its period names no beginning, or one that is just past, they hold from ``now``
     (seconds, UTC). Raises pydantic.ValidationError for what no consent may have.
     """
     return ConsentTerms.model_validate(
@@ -83,6 +83,8 @@ def require_askable(
             asked.pointer(0, "consent_terms/fields"),
             "answer form GRADE opens the grade alone: name none",
         )
+    if 0 < detail.period.start < now - MOST_BACKDATED_SECONDS:
+        raise DetailsFault(asked.pointer(0, "period/from"), BACKDATED_MEND)
     try:
         meant = terms_of(detail, terms, now)
     except ValidationError as error:

@@ -381,7 +381,8 @@ def test_room_is_made_by_time(lone: Desk) -> None:
     lone.clock.at = NOW + 8 * DAY
     for consent_id in lone.consents.due(lone.clock.at, 99):
         lone.consents.settle(consent_id, lone.clock.at)
-    lone.desk.ask(one_more)
+    begun_then = one_more.terms.model_copy(update={"valid_from": lone.clock.at})
+    lone.desk.ask(replace(one_more, terms=begun_then))
 
 
 def test_a_revocation_ends_the_grants_that_rest_on_it(lone: Desk) -> None:

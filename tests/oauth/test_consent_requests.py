@@ -8,6 +8,7 @@ import pytest
 
 from consent.model import (
     GRADE,
+    MOST_BACKDATED_SECONDS,
     MOST_DATA_LIFE_SECONDS,
     MOST_TIMES_PER_DAY,
     MOST_VALIDITY_SECONDS,
@@ -203,7 +204,7 @@ async def test_what_the_desk_of_consents_would_refuse_is_pointed_at(world: World
         world,
         {"fields": {"penalty": ["finding"]}},
         items=["rating", "penalty"],
-        period={"from": 1, "until": world.clock.now() + 600},
+        period={"from": world.clock.now() - 1, "until": world.clock.now() + 600},
     )
     async with flowing(world) as flow:
         while faulty:
@@ -213,6 +214,20 @@ async def test_what_the_desk_of_consents_would_refuse_is_pointed_at(world: World
     for operator_id, terms in judged:
         assert operator_id == OPERATOR
         assert [item.item for item in terms.items] == ["penalty", "rating"]
+
+
+async def test_a_period_that_begins_long_before_the_request_is_pointed_at(world: World) -> None:
+    now = world.clock.now()
+
+    def begun(before: int) -> str:
+        return asking(world, period={"from": now - before, "until": now + 600})
+
+    async with flowing(world) as flow:
+        for before in (MOST_BACKDATED_SECONDS + 1, 700 * 86_400):
+            pointer, mend = await refused_at(flow, begun(before))
+            assert pointer == "/0/period/from"
+            assert "begin now or later" in mend
+        await flow.pushed(authorization_details=begun(MOST_BACKDATED_SECONDS))
 
 
 async def test_a_grant_for_a_consent_ends_with_it(world: World) -> None:

@@ -259,7 +259,9 @@ class ConsentTerms(_message.Message):
 
     @_builtins.property
     def validity(self) -> _vocabulary_pb2.Interval:
-        """When it may be used; both ends required."""
+        """When it may be used; both ends required. It begins at the request or later, up
+        to five minutes before it for clocks that differ, and within a year.
+        """
 
     @_builtins.property
     def data_life(self) -> _duration_pb2.Duration:
