@@ -23,7 +23,7 @@ from gateway.pages.terms import PURPOSES
 from gateway.pages.words import Words, joined, said
 from operators.shapes import ALL_REGIONS, STATE_REGION
 
-POLICY_VERSION: Final = "2"
+POLICY_VERSION: Final = "3"
 """Version of the wording below; whoever changes a sentence raises it."""
 
 _LANGUAGE_TAGS: Final = {"zh": "zh-CN", "en": "en"}
@@ -131,7 +131,7 @@ def plain_consent(
         ),
         part(("多长时间", "How long"), *_use_lines(terms, language)),
         part(("结果的处理", "Their copies"), *_copy_lines(terms, language)),
-        part(("使用地区", "Where"), PlainLine(_regions(terms.regions, language))),
+        part(("数据来源地区", "Records of these regions"), PlainLine(_regions(terms.regions, language))),
     ]
     choice = (
         part(

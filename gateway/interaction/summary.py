@@ -87,7 +87,10 @@ def detail_lines(
         (("关于", "About"), joined(sorted(detail.subjects), language) or any_subject),
         (("信息", "Information"), joined(items, language) or every),
         (("用途", "Purpose"), joined(purposes, language) or every),
-        (("地区", "Regions"), joined(sorted(detail.regions), language) or every),
+        (
+            ("数据来源地区", "Records of these regions"),
+            joined(sorted(detail.regions), language) or every,
+        ),
         (("期间", "Period"), _period(detail, language)),
     ]
     if detail.consent is not None:

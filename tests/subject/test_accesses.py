@@ -141,8 +141,8 @@ async def test_asking_under_a_consent_is_told_also_where_nothing_was_found(world
         path = f"/accesses?consent={consent.consent_id}&lang={language}"
         shown = text_of(await world.browser.go(world.my(path)))
         assert shown.count(told) == 1
-        assert "地区：" not in shown
-        assert "region:" not in shown
+        assert "数据来源地区" not in shown
+        assert "region of the records" not in shown
 
 
 async def test_records_of_several_divisions_are_told_with_each_of_them(world: World) -> None:
@@ -156,7 +156,7 @@ async def test_records_of_several_divisions_are_told_with_each_of_them(world: Wo
     path = world.my(f"/accesses?consent={consent.consent_id}")
     told = text_of(await world.browser.go(path))
     assert told.count("查询公共信用综合评价结果，2 条") == 2
-    assert told.count("地区：北京市") == told.count("地区：广东省（440100）") == 1
+    assert told.count("数据来源地区：北京市") == told.count("数据来源地区：广东省（440100）") == 1
 
 
 async def test_of_the_items_asked_about_each_is_told_found_or_not(world: World) -> None:

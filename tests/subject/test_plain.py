@@ -212,6 +212,13 @@ def test_regions_go_by_their_names_as_far_as_they_are_known(
     assert (region_name(code, "zh"), region_name(code, "en")) == words
 
 
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_regions_are_told_as_those_of_the_records_and_not_of_their_use(language: Language) -> None:
+    told = plain_consent(VIEW, "alpha", COMPANY, terms(), "", language).terms
+    (part,) = [each for each in told if any("3301" in line.text for line in each.lines)]
+    assert part.title == ("数据来源地区", "Records of these regions")[LANGUAGES.index(language)]
+
+
 def test_there_are_thirty_four_divisions_of_the_first_level() -> None:
     assert len(PROVINCES) == 34
 
@@ -314,6 +321,6 @@ def test_changed_words_take_a_new_policy_version() -> None:
     ]
     digest = hashlib.sha256("".join(each.text_digest for each in told).encode()).hexdigest()
     assert (POLICY_VERSION, digest) == (
-        "2",
-        "f4e48b2965436223cd98fbdb379d75779588d7651246d9cb236b52e02bf94a33",
+        "3",
+        "9188681259c554acbc545d5a2722c2b7b0986db6e23ac44efab4c09fdb39a71a",
     )
