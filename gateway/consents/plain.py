@@ -28,6 +28,13 @@ POLICY_VERSION: Final = "3"
 
 _LANGUAGE_TAGS: Final = {"zh": "zh-CN", "en": "en"}
 _MOST_IN_HEADLINE: Final = 3
+_BESIDE: Final = (
+    "每条结果还会注明：记录编号和版本、提供部门、所属地区、公示期限，以及严重程度（如有）。",
+    "Each result also says the number and version of the record, the department it comes from, its"
+    " region, the period of its disclosure, and how serious it is where that is graded.",
+)
+"""What every record says besides its content, whichever fields of that are opened
+(``DisclosedRecord``)."""
 _ANONYMISE: Final = DataLifeEnd.DATA_LIFE_END_ANONYMISE
 
 
@@ -123,6 +130,7 @@ def plain_consent(
         part(
             ("能看到什么", "What they see"),
             *(line for item in terms.items for line in _item_lines(view, item, terms, language)),
+            line(*_BESIDE),
         ),
         part(
             ("用来做什么", "What for"),
@@ -131,7 +139,10 @@ def plain_consent(
         ),
         part(("多长时间", "How long"), *_use_lines(terms, language)),
         part(("结果的处理", "Their copies"), *_copy_lines(terms, language)),
-        part(("数据来源地区", "Records of these regions"), PlainLine(_regions(terms.regions, language))),
+        part(
+            ("数据来源地区", "Records of these regions"),
+            PlainLine(_regions(terms.regions, language)),
+        ),
     ]
     choice = (
         part(
@@ -209,12 +220,15 @@ def _headline(view: AuthorityView, name: str, terms: ConsentTerms, language: Lan
     items = [item_name(view, item.item, language) for item in terms.items]
     shown, more = joined(items[:_MOST_IN_HEADLINE], language), len(items) > _MOST_IN_HEADLINE
     purposes = _purposes(terms, language)
+    alone = terms.answer_form == GRADE
     if language == "zh":
         things = f"{shown}等 {len(items)} 项信息" if more else shown
-        return f"{name}请求查阅贵单位的{things}，用于{purposes}。"
+        what = f"{things}中的评价结论" if alone else things
+        return f"{name}请求查阅贵单位的{what}，用于{purposes}。"
     rest = len(items) - _MOST_IN_HEADLINE
     things = f"{shown} and {rest} more" if more else shown
-    return f"{name} asks to see records of your company ({things}) for {purposes}."
+    what = "only a result about your company" if alone else "records of your company"
+    return f"{name} asks to see {what} ({things}) for {purposes}."
 
 
 def _subject(subject: str) -> Words:
@@ -261,9 +275,11 @@ def _use_lines(terms: ConsentTerms, language: Language) -> tuple[PlainLine, ...]
     if terms.access_mode == ONCE:
         often: Words = "只能查询一次，查过即失效。", "Once; after that it is used up."
     elif terms.access_mode == TIMES_PER_DAY:
+        times = terms.times_per_day
+        most = "Once a day at most" if times == 1 else f"At most {times} times a day"
         often = (
-            f"每天最多查询 {terms.times_per_day} 次（每天从北京时间 8:00 起算）。",
-            f"At most {terms.times_per_day} times a day; days begin at 00:00 UTC.",
+            f"每天最多查询 {times} 次（每天从北京时间 8:00 起算）。",
+            f"{most}; days begin at 00:00 UTC.",
         )
     else:
         often = "在此期间内可以多次查询。", "As often as they need within this time."
@@ -279,7 +295,7 @@ def _copy_lines(terms: ConsentTerms, language: Language) -> tuple[PlainLine, ...
     if terms.data_life_end == _ANONYMISE:
         must: Words = (
             "作匿名化处理，使其不再能识别贵单位",
-            "made anonymous, so that they no longer tell of you",
+            "made anonymous, so that it no longer tells of you",
         )
     else:
         must = "删除", "deleted"
@@ -299,7 +315,7 @@ def _copy_lines(terms: ConsentTerms, language: Language) -> tuple[PlainLine, ...
                 language,
                 (
                     f"撤回授权后，已取得的结果须在 {after}内{deed}。",
-                    f"Once you revoke, what they hold must be {deed} within {after}.",
+                    f"Within {after} of your revoking, what they hold must be {deed}.",
                 ),
             )
         ),

@@ -18,6 +18,7 @@ from consent.model import (
     ConsentTerms,
 )
 from creditgate.v1.consent_service_pb2 import ConsentState, DataLifeEnd
+from creditgate.v1.disclosed_record_pb2 import DisclosedRecord
 from creditgate.v1.operator_service_pb2 import OperatorState
 from creditgate.v1.vocabulary_pb2 import Openness, Purpose
 from gateway.authority.view import AuthorityView
@@ -146,6 +147,49 @@ def test_a_grade_alone_names_the_result_and_no_other_field(language: Language) -
     assert FIELDS["grade"][number] in told
     assert FIELDS["method"][number] not in told
     assert FIELDS["score"][number] not in told
+
+
+def test_a_grade_alone_is_headed_as_a_result_and_not_as_records() -> None:
+    heads = [
+        plain_consent(VIEW, "alpha", COMPANY, each, "", language).headline
+        for each in (GRADE_ALONE, terms())
+        for language in LANGUAGES
+    ]
+    assert ["评价结论" in heads[0], "only a result about your company" in heads[1]] == [True, True]
+    assert "records" not in heads[1]
+    assert ["评价结论" in heads[2], "records of your company" in heads[3]] == [False, True]
+
+
+def test_once_a_day_is_told_as_once() -> None:
+    told = text(terms(times_per_day=1), "en")
+    assert "Once a day at most;" in told
+    assert "1 times" not in told
+
+
+@pytest.mark.parametrize("end", [1, 2])
+def test_what_becomes_of_copies_after_a_revocation_cannot_be_read_otherwise(end: int) -> None:
+    told = text(terms(data_life_end=end), "en")
+    assert "Within 1 day of your revoking, what they hold must be" in told
+    assert "tell of you within" not in told
+
+
+@pytest.mark.parametrize("agreed", [terms(), GRADE_ALONE], ids=["records", "grade"])
+def test_what_every_record_says_besides_its_content_is_told(agreed: ConsentTerms) -> None:
+    """Of `DisclosedRecord`, all that is neither the content, a proof of it, nor told elsewhere."""
+    words = {
+        "name": ("记录编号", "number"),
+        "revision": ("版本", "version"),
+        "source": ("提供部门", "department"),
+        "region": ("所属地区", "region"),
+        "severity": ("严重程度", "how serious"),
+        "disclosed_from": ("公示期限", "period of its disclosure"),
+        "disclosed_until": ("公示期限", "period of its disclosure"),
+    }
+    elsewhere = {"subject", "item", "content", "content_digest", "event_sequence", "served_fields"}
+    assert words.keys() | elsewhere == set(DisclosedRecord.DESCRIPTOR.fields_by_name)
+    for number, language in enumerate(LANGUAGES):
+        seen = plain_consent(VIEW, "alpha", COMPANY, agreed, "", language).terms[2]
+        assert all(each[number] in seen.lines[-1].text for each in words.values())
 
 
 @given(
@@ -322,5 +366,5 @@ def test_changed_words_take_a_new_policy_version() -> None:
     digest = hashlib.sha256("".join(each.text_digest for each in told).encode()).hexdigest()
     assert (POLICY_VERSION, digest) == (
         "3",
-        "9188681259c554acbc545d5a2722c2b7b0986db6e23ac44efab4c09fdb39a71a",
+        "9f42abe475a509747ef6a04eb8ea513257bc26f1e1e782e2dfd634e60f58ed14",
     )
