@@ -16,6 +16,7 @@ from creditgate.v1.catalogue_service_pb2 import ContentFieldType
 from creditgate.v1.vocabulary_pb2 import Openness, Severity, SubjectType
 from gateway.catalogue.faults import Fault, Where, faults_of, path_of
 from gateway.catalogue.model import CatalogueItem
+from gateway.catalogue.titles import title_faults
 from operators.shapes import ProtoEnum
 
 NATIONAL: Final = Path(__file__).with_name("national.yaml")
@@ -111,6 +112,7 @@ def _parsed(text: str) -> CatalogueFile:
             mend = f"give each item its own code: this one stands on line {first[item.code]}"
             faults.append(Fault(("items", index, "code"), mend))
         first.setdefault(item.code, line)
+        faults += (Fault(("items", index, *where), mend) for where, mend in title_faults(item))
     if faults:
         raise CatalogueFileRefused(
             FileFault(document.line(where), path_of(where), mend) for where, mend in faults

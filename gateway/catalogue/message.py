@@ -1,13 +1,15 @@
 """Catalogue items as proto messages, and back."""
 
+from collections.abc import Iterable
 from typing import Final
 
 from pydantic import ValidationError
 
-from creditgate.refusal import Violation, invalid
+from creditgate.refusal import Refused, Violation, invalid
 from creditgate.v1 import catalogue_service_pb2 as pb
-from gateway.catalogue.faults import faults_of, path_of
+from gateway.catalogue.faults import Fault, faults_of, path_of
 from gateway.catalogue.model import CatalogueItem
+from gateway.catalogue.titles import title_faults
 
 _MOST_VIOLATIONS: Final = 100
 
@@ -39,6 +41,8 @@ def item_message(item: CatalogueItem) -> pb.CatalogueItem:
                 required=field.required,
                 max_length=field.max_length,
                 result=field.result,
+                title_zh=field.title_zh,
+                title_en=field.title_en,
             )
             for field in item.content_fields
         ],
@@ -55,7 +59,7 @@ def item_of(message: pb.CatalogueItem) -> CatalogueItem:
     Raises Refused INVALID_REQUEST with every fault, fields as in a request's ``item``.
     """
     try:
-        return CatalogueItem.model_validate(
+        item = CatalogueItem.model_validate(
             {
                 "code": message.code,
                 "name_zh": message.name_zh,
@@ -68,11 +72,17 @@ def item_of(message: pb.CatalogueItem) -> CatalogueItem:
                 "content_fields": tuple(map(_members, message.content_fields)),
             }
         )
+        faults = title_faults(item)
     except ValidationError as error:
-        violations = [
-            Violation(path_of(("item", *fault.where)), fault.mend) for fault in faults_of(error)
-        ]
-        raise invalid(*violations[:_MOST_VIOLATIONS]) from None
+        raise _refused(faults_of(error)) from None
+    if faults:
+        raise _refused(faults)
+    return item
+
+
+def _refused(faults: Iterable[Fault]) -> Refused:
+    violations = [Violation(path_of(("item", *fault.where)), fault.mend) for fault in faults]
+    return invalid(*violations[:_MOST_VIOLATIONS])
 
 
 def _members(message: pb.PeriodRule | pb.ContentField) -> dict[str, object]:

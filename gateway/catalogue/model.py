@@ -29,6 +29,13 @@ _MOST_CHARACTERS: Final = 65_536
 _Name = Annotated[str, AfterValidator(shapes.display_name)]
 
 
+def _title(text: str) -> str:
+    return shapes.display_name(text) if text else ""
+
+
+_Title = Annotated[str, AfterValidator(_title)]
+
+
 class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -36,13 +43,22 @@ class _Part(BaseModel):
 class ContentField(_Part):
     """A field content may have. ``type`` is a ContentFieldType; ``max_length`` in
     characters, for strings only. ``result`` marks what is the result itself, as an
-    evaluation's grade: all that a consent of answer form GRADE opens."""
+    evaluation's grade: all that a consent of answer form GRADE opens. ``title_zh`` and
+    ``title_en`` are what subjects are told it is, both "" where it has none."""
 
     name: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
     type: Annotated[ContentFieldType.ValueType, AfterValidator(shapes.stated(ContentFieldType))]
     required: bool = False
     max_length: Annotated[int, Field(ge=0, le=_MOST_CHARACTERS)] = 0
     result: bool = False
+    title_zh: _Title = ""
+    title_en: _Title = ""
+
+    @model_validator(mode="after")
+    def _is_titled_in_both_languages(self) -> Self:
+        if bool(self.title_zh) != bool(self.title_en):
+            raise ValueError("give title_zh and title_en, or neither")
+        return self
 
     @model_validator(mode="after")
     def _length_is_for_strings(self) -> Self:

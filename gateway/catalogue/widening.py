@@ -51,6 +51,7 @@ def _wider_field(before: ContentField, after: ContentField) -> bool:
         after.type != before.type
         or after.max_length > before.max_length
         or (after.result and not before.result)
+        or (after.title_zh, after.title_en) != (before.title_zh, before.title_en)
     )
 
 

@@ -108,13 +108,15 @@ def _periods(item: pb.CatalogueItem) -> Sheet:
 def _fields(item: pb.CatalogueItem) -> Sheet:
     return Sheet(
         "Fields of the content",
-        ("name", "type", "required", "longest"),
+        ("name", "type", "required", "longest", "title", "标题"),
         [
             (
                 field.name,
                 terms.show_field_type(field.type),
                 "yes" if field.required else "no",
                 str(field.max_length or ""),
+                field.title_en,
+                field.title_zh,
             )
             for field in item.content_fields
         ],

@@ -16,6 +16,7 @@ from consent.rules import REVOKED_REMOVAL_SECONDS
 from creditgate.v1.consent_service_pb2 import DataLifeEnd
 from creditgate.v1.vocabulary_pb2 import Purpose
 from gateway.authority.view import AuthorityView
+from gateway.catalogue.model import CatalogueItem
 from gateway.consents.words import FIELDS, PROVINCES
 from gateway.pages.moments import period, span
 from gateway.pages.rendering import Language
@@ -253,12 +254,12 @@ def _item_lines(
     # What the catalogue has dropped since was consented to all the same.
     opened += sorted(item.fields.difference(declared))
     if terms.answer_form == GRADE:
-        fields = _fields(opened, language)
+        fields = _fields(known, opened, language)
         alone = f"只有评价结论：{fields}", f"the result alone: {fields}"
         behind = "看不到所依据的记录。", "Not the records behind it."
         return PlainLine(said(language, alone), name), PlainLine(said(language, behind))
     left_out = [each for each in declared if each not in opened]
-    shown, hidden = _fields(opened, language), _fields(left_out, language)
+    shown, hidden = _fields(known, opened, language), _fields(known, left_out, language)
     if declared and not left_out:
         return (PlainLine(said(language, (f"全部内容：{shown}", f"all of it: {shown}")), name),)
     only = PlainLine(said(language, (f"只有{shown}", f"only {shown}")), name)
@@ -267,8 +268,18 @@ def _item_lines(
     return only, PlainLine(said(language, (f"看不到{hidden}。", f"Not {hidden}.")))
 
 
-def _fields(names: Iterable[str], language: Language) -> str:
-    return joined((said(language, FIELDS.get(name, (name, name))) for name in names), language)
+def _fields(item: CatalogueItem | None, names: Iterable[str], language: Language) -> str:
+    """Return what fields are called: by the catalogue as it stands, so that the notice says what
+    subjects were told, whatever the catalogue says later."""
+    titles = {} if item is None else {each.name: each for each in item.content_fields}
+
+    def called(name: str) -> Words:
+        field = titles.get(name)
+        if field is not None and field.title_zh:
+            return field.title_zh, field.title_en
+        return FIELDS.get(name, (f"“{name}”（技术名称）", f"“{name}” (a technical name)"))
+
+    return joined((said(language, called(name)) for name in names), language)
 
 
 def _use_lines(terms: ConsentTerms, language: Language) -> tuple[PlainLine, ...]:

@@ -31,7 +31,8 @@ FIELDS: Final[Mapping[str, Words]] = {
     "tax_credit_grade": ("纳税信用级别", "tax credit grade"),
     "tax_year": ("纳税年度", "tax year"),
 }
-"""Fields of the consent-only items the gateway ships with; others go by their own names."""
+"""Fields of the consent-only items the gateway ships with, for catalogues in force since before
+fields had titles of their own."""
 
 PROVINCES: Final[Mapping[str, Words]] = {
     "11": ("北京市", "Beijing"),

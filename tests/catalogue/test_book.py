@@ -1,8 +1,11 @@
 """The book of catalogue items remembers what every version of an item has declared."""
 
+from typing import cast
+
 from gateway.catalogue.model import CATALOGUE_ITEM, CatalogueBook
 from operators.log import Change
 from tests.authorise.world import item
+from tests.catalogue.drafts import national
 
 
 def version(number: int, *names: str) -> Change:
@@ -12,6 +15,16 @@ def version(number: int, *names: str) -> Change:
     fields = tuple(field.model_copy(update={"name": name}) for name in names)
     document = made.model_copy(update={"content_fields": fields}).as_document()
     return Change(number, CATALOGUE_ITEM, "tax", number, document, "office", 0, "test")
+
+
+def test_an_item_kept_before_fields_had_titles_goes_on() -> None:
+    document = national()["payment.tax"].as_document()
+    fields = cast(list[dict[str, object]], document["content_fields"])
+    for field in fields:
+        del field["title_zh"], field["title_en"]
+    change = Change(1, CATALOGUE_ITEM, "payment.tax", 1, document, "office", 0, "test")
+    item = CatalogueBook.empty().advanced([change])["payment.tax"]
+    assert {field.title_zh for field in item.content_fields} == {""}
 
 
 def test_the_fields_ever_declared_are_those_of_all_versions_however_they_come() -> None:

@@ -189,6 +189,38 @@ def test_items_survive_the_way_to_messages_and_back() -> None:
         assert item_of(item_message(item)) == item
 
 
+@pytest.mark.parametrize(
+    ("written", "titles"),
+    [
+        ("required: true}", "title_zh: 名称, required: true}"),
+        ("required: true}", "title_en: name, required: true}"),
+        ("required: true}", 'title_zh: "", title_en: name, required: true}'),
+    ],
+)
+def test_a_title_is_given_in_both_languages(written: str, titles: str) -> None:
+    text = GOOD.replace(written, titles)
+    assert told(text) == [
+        "line 13: items[0].content_fields[0]: give title_zh and title_en, or neither"
+    ]
+
+
+def test_what_subjects_consent_to_has_titles_for_them_to_read() -> None:
+    closed = GOOD.replace("PUBLIC", "CONSENT")
+    more = closed + "      - {name: more, type: INTEGER}\n"
+    assert lines_of(more) == [
+        (13, "items[0].content_fields[0]"),
+        (14, "items[0].content_fields[1]"),
+    ]
+    assert "add title_zh and title_en" in told(closed)[0]
+    titled = closed.replace("required: true}", "required: true, title_zh: 名称, title_en: name}")
+    (item,) = parse_catalogue(titled)
+    (field,) = item.content_fields
+    assert (field.title_zh, field.title_en) == ("名称", "name")
+    assert item_of(item_message(item)) == item
+    twice = titled + "      - {name: more, type: INTEGER, title_zh: 其他, title_en: name}\n"
+    assert lines_of(twice) == [(14, "items[0].content_fields[1].title_en")]
+
+
 def test_fields_may_be_marked_as_the_result_itself() -> None:
     marked = GOOD.replace("required: true}\n", "required: true, result: true}\n")
     (item,) = parse_catalogue(marked)

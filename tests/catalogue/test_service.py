@@ -8,6 +8,7 @@ from creditgate.rating.prices import PRICE_PLAN, PricePlan
 from creditgate.refusal import Refused
 from creditgate.v1 import catalogue_service_pb2 as pb
 from creditgate.v1.refusal_pb2 import RefusalReason
+from creditgate.v1.vocabulary_pb2 import Openness
 from gateway.authority.feed import AuthorityFeed, PollBell
 from gateway.catalogue.message import item_message
 from operators.log import Draft
@@ -177,6 +178,29 @@ async def test_every_fault_of_an_item_is_named_by_its_field(world: World) -> Non
         "item.content_fields[0]",
     ]
     assert not await listed(world, 0)
+
+
+async def test_what_subjects_consent_to_is_not_taken_without_titles(world: World) -> None:
+    bare = national()["payment.tax"]
+    (first, *rest) = bare.content_fields
+    bare = bare.model_copy(
+        update={
+            "content_fields": (first.model_copy(update={"title_zh": "", "title_en": ""}), *rest)
+        }
+    )
+    with pytest.raises(Refused) as refusal:
+        await create(world, item_message(bare))
+    (violation,) = refusal.value.violations
+    assert violation.field == "item.content_fields[0]"
+    assert "add title_zh and title_en" in violation.description
+    item = item_message(bare)
+    item.openness = Openness.OPENNESS_RESTRICTED
+    kept = await create(world, item)
+    kept.openness = Openness.OPENNESS_CONSENT
+    with pytest.raises(Refused):
+        await update(world, kept)
+    kept.content_fields[0].title_zh, kept.content_fields[0].title_en = "年度", "year"
+    assert (await update(world, kept)).content_fields[0].title_zh == "年度"
 
 
 async def listed(world: World, page_size: int) -> list[list[str]]:

@@ -56,6 +56,7 @@ WIDER = {
             changed(FIELD, type=ContentFieldType.CONTENT_FIELD_TYPE_DATE, max_length=0),
         ),
     ),
+    "title": changed(ITEM, content_fields=(changed(FIELD, title_zh="事实", title_en="facts"),)),
     "result": changed(ITEM, content_fields=(changed(FIELD, result=True),)),
     "longer": with_rule(max_months=37),
     "without end": with_rule(max_months=0),

@@ -15,6 +15,7 @@ from consent.model import (
     TIMES_PER_DAY,
     WITHIN_PERIOD,
     ConsentItem,
+    ConsentNotice,
     ConsentTerms,
 )
 from creditgate.v1.consent_service_pb2 import ConsentState, DataLifeEnd
@@ -22,7 +23,7 @@ from creditgate.v1.disclosed_record_pb2 import DisclosedRecord
 from creditgate.v1.operator_service_pb2 import OperatorState
 from creditgate.v1.vocabulary_pb2 import Openness, Purpose
 from gateway.authority.view import AuthorityView
-from gateway.catalogue.file import NATIONAL, read_catalogue
+from gateway.catalogue.file import NATIONAL, parse_catalogue, read_catalogue
 from gateway.catalogue.model import CATALOGUE_ITEM, CatalogueItem
 from gateway.consents.plain import POLICY_VERSION, notice, plain_consent, region_name
 from gateway.consents.rules import pinned
@@ -40,6 +41,20 @@ ITEMS = {item.code: item for item in read_catalogue(NATIONAL)}
 CONSENT_ITEMS = sorted(
     code for code, item in ITEMS.items() if item.openness == Openness.OPENNESS_CONSENT
 )
+(UTILITIES,) = parse_catalogue("""
+items:
+  - code: payment.utilities
+    name_zh: 水电费缴纳信息
+    name_en: Utility payment
+    sources: [某局]
+    subject_types: [ENTERPRISE]
+    openness: CONSENT
+    price_class: evaluated
+    period_rules: [{end_required: true, legal_source: rule}]
+    content_fields:
+      - {name: max_overdue_days, type: INTEGER, title_zh: 最长逾期天数, title_en: most days overdue}
+      - {name: cut_off_cnt, type: INTEGER, title_zh: 停供次数, title_en: number of cut-offs}
+""")
 LANGUAGES: tuple[Language, ...] = ("zh", "en")
 
 
@@ -225,13 +240,13 @@ def test_every_item_field_and_purpose_is_named_and_fields_left_out_apart(
                 assert (words in shown) if field.name in opened else (words in after)
 
 
-def test_every_field_of_what_takes_consent_has_words_of_its_own() -> None:
-    fields = {field.name for code in CONSENT_ITEMS for field in ITEMS[code].content_fields}
-    assert fields == FIELDS.keys()
-    for code in CONSENT_ITEMS:
-        for number in (0, 1):
-            words = [FIELDS[field.name][number] for field in ITEMS[code].content_fields]
-            assert len(set(words)) == len(words)
+def test_shipped_fields_go_by_the_same_words_where_the_catalogue_in_force_has_no_titles() -> None:
+    titles = {
+        field.name: (field.title_zh, field.title_en)
+        for code in CONSENT_ITEMS
+        for field in ITEMS[code].content_fields
+    }
+    assert titles == FIELDS
 
 
 def test_every_state_has_words() -> None:
@@ -299,7 +314,9 @@ def test_what_was_consented_to_stays_told_whatever_becomes_of_the_catalogue(
     tax = ITEMS["payment.tax"]
     (first, *rest) = tax.content_fields
     fewer = tax.model_copy(update={"content_fields": tuple(rest)})
-    added = first.model_copy(update={"name": "brand_new"})
+    added = first.model_copy(
+        update={"name": "brand_new", "title_zh": "全新内容", "title_en": "something new"}
+    )
     more = tax.model_copy(update={"content_fields": (*tax.content_fields, added)})
     number = LANGUAGES.index(language)
     every = [FIELDS[field.name][number] for field in tax.content_fields]
@@ -313,8 +330,61 @@ def test_what_was_consented_to_stays_told_whatever_becomes_of_the_catalogue(
         part = plain_consent(view, "alpha", COMPANY, agreed, "", language).terms[2]
         assert part.lines[0].text.startswith(said[number])
         assert all(words in part.lines[0].text for words in every)
-        assert "brand_new" not in part.lines[0].text
-        assert any("brand_new" in line.text for line in part.lines) == hidden
+        title = ("全新内容", "something new")[number]
+        assert title not in part.lines[0].text
+        assert any(title in line.text for line in part.lines) == hidden
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_fields_an_administrator_adds_go_by_their_titles(language: Language) -> None:
+    name, titles = UTILITIES.code, ("最长逾期天数", "most days overdue")
+    (asked, left_out), number = UTILITIES.content_fields, LANGUAGES.index(language)
+    agreed = ConsentItem(item=name, fields=frozenset({asked.name}))
+    lines = _seen(UTILITIES, agreed, language)
+    assert titles[number] in lines[0]
+    assert ("停供次数", "number of cut-offs")[number] in lines[1]
+    assert not any(field.name in line for line in lines for field in (asked, left_out))
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_fields_kept_before_titles_are_marked_as_technical_names(language: Language) -> None:
+    bare = tuple(
+        field.model_copy(update={"title_zh": "", "title_en": ""})
+        for field in UTILITIES.content_fields
+    )
+    item = UTILITIES.model_copy(update={"content_fields": bare})
+    agreed = ConsentItem(item=item.code, fields=frozenset({"max_overdue_days"}))
+    lines = _seen(item, agreed, language)
+    number = LANGUAGES.index(language)
+    assert ("“max_overdue_days”（技术名称）", "“max_overdue_days” (a technical name)")[
+        number
+    ] in lines[0]
+    assert ("“cut_off_cnt”（技术名称）", "“cut_off_cnt” (a technical name)")[number] in lines[1]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_notice_keeps_the_titles_it_was_made_with(language: Language) -> None:
+    agreed = terms(items=(ConsentItem(item="payment.tax"),))
+    tax, number = ITEMS["payment.tax"], LANGUAGES.index(language)
+    (first, *rest) = tax.content_fields
+    renamed = first.model_copy(update={"title_zh": "所属年份", "title_en": "year concerned"})
+    later = tax.model_copy(update={"content_fields": (renamed, *rest)})
+    told = [
+        notice(plain_consent(view_with(item), "alpha", COMPANY, agreed, "", language), language)
+        for item in (tax, later)
+    ]
+    titles = [(field.title_zh, field.title_en)[number] for field in (first, renamed)]
+    assert [title in kept.text for kept in told for title in titles] == [True, False, False, True]
+    # What was kept is verified as it was read, whatever fields are called since.
+    assert ConsentNotice.model_validate(told[0].model_dump()) == told[0]
+
+
+def _seen(item: CatalogueItem, agreed: ConsentItem, language: Language) -> list[str]:
+    """Return what is told of one item: what is seen, what is not, and what comes beside it."""
+    part = plain_consent(
+        view_with(item), "alpha", COMPANY, terms(items=(agreed,)), "", language
+    ).terms[2]
+    return [line.text for line in part.lines]
 
 
 def view_with(item: CatalogueItem | None) -> AuthorityView:

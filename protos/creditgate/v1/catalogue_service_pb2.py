@@ -27,7 +27,7 @@ from creditgate.v1 import vocabulary_pb2 as creditgate_dot_v1_dot_vocabulary__pb
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%creditgate/v1/catalogue_service.proto\x12\rcreditgate.v1\x1a!creditgate/v1/authorization.proto\x1a\x1e\x63reditgate/v1/vocabulary.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x81\x01\n\x0c\x43ontentField\x12\x0c\n\x04name\x18\x01 \x01(\t\x12-\n\x04type\x18\x02 \x01(\x0e\x32\x1f.creditgate.v1.ContentFieldType\x12\x10\n\x08required\x18\x03 \x01(\x08\x12\x12\n\nmax_length\x18\x04 \x01(\x05\x12\x0e\n\x06result\x18\x05 \x01(\x08\"\x8b\x01\n\nPeriodRule\x12)\n\x08severity\x18\x01 \x01(\x0e\x32\x17.creditgate.v1.Severity\x12\x12\n\nmin_months\x18\x02 \x01(\x05\x12\x12\n\nmax_months\x18\x03 \x01(\x05\x12\x14\n\x0c\x65nd_required\x18\x04 \x01(\x08\x12\x14\n\x0clegal_source\x18\x05 \x01(\t\"\xe8\x02\n\rCatalogueItem\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x0f\n\x07name_zh\x18\x02 \x01(\t\x12\x0f\n\x07name_en\x18\x03 \x01(\t\x12\x0f\n\x07sources\x18\x04 \x03(\t\x12\x31\n\rsubject_types\x18\x05 \x03(\x0e\x32\x1a.creditgate.v1.SubjectType\x12)\n\x08openness\x18\x06 \x01(\x0e\x32\x17.creditgate.v1.Openness\x12/\n\x0cperiod_rules\x18\x07 \x03(\x0b\x32\x19.creditgate.v1.PeriodRule\x12\x13\n\x0bprice_class\x18\x08 \x01(\t\x12\x33\n\x0e\x63ontent_fields\x18\t \x03(\x0b\x32\x1b.creditgate.v1.ContentField\x12\x0c\n\x04\x65tag\x18\n \x01(\t\x12/\n\x0bupdate_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"B\n\x19ListCatalogueItemsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"b\n\x1aListCatalogueItemsResponse\x12+\n\x05items\x18\x01 \x03(\x0b\x32\x1c.creditgate.v1.CatalogueItem\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\'\n\x17GetCatalogueItemRequest\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\"F\n\x18GetCatalogueItemResponse\x12*\n\x04item\x18\x01 \x01(\x0b\x32\x1c.creditgate.v1.CatalogueItem\"o\n\x1a\x43reateCatalogueItemRequest\x12*\n\x04item\x18\x01 \x01(\x0b\x32\x1c.creditgate.v1.CatalogueItem\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x15\n\rvalidate_only\x18\x03 \x01(\x08\"^\n\x1b\x43reateCatalogueItemResponse\x12*\n\x04item\x18\x01 \x01(\x0b\x32\x1c.creditgate.v1.CatalogueItem\x12\x13\n\x0bproposal_id\x18\x02 \x01(\t\"o\n\x1aUpdateCatalogueItemRequest\x12*\n\x04item\x18\x01 \x01(\x0b\x32\x1c.creditgate.v1.CatalogueItem\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x15\n\rvalidate_only\x18\x03 \x01(\x08\"^\n\x1bUpdateCatalogueItemResponse\x12*\n\x04item\x18\x01 \x01(\x0b\x32\x1c.creditgate.v1.CatalogueItem\x12\x13\n\x0bproposal_id\x18\x02 \x01(\t*\xb2\x01\n\x10\x43ontentFieldType\x12\"\n\x1e\x43ONTENT_FIELD_TYPE_UNSPECIFIED\x10\x00\x12\x1d\n\x19\x43ONTENT_FIELD_TYPE_STRING\x10\x01\x12\x1e\n\x1a\x43ONTENT_FIELD_TYPE_INTEGER\x10\x02\x12\x1e\n\x1a\x43ONTENT_FIELD_TYPE_BOOLEAN\x10\x03\x12\x1b\n\x17\x43ONTENT_FIELD_TYPE_DATE\x10\x04\x32\x94\x04\n\x10\x43\x61talogueService\x12}\n\x12ListCatalogueItems\x12(.creditgate.v1.ListCatalogueItemsRequest\x1a).creditgate.v1.ListCatalogueItemsResponse\"\x12\xaa\xd1\x19\x0e\x63\x61talogue:read\x12w\n\x10GetCatalogueItem\x12&.creditgate.v1.GetCatalogueItemRequest\x1a\'.creditgate.v1.GetCatalogueItemResponse\"\x12\xaa\xd1\x19\x0e\x63\x61talogue:read\x12\x82\x01\n\x13\x43reateCatalogueItem\x12).creditgate.v1.CreateCatalogueItemRequest\x1a*.creditgate.v1.CreateCatalogueItemResponse\"\x14\xaa\xd1\x19\x10\x63\x61talogue:create\x12\x82\x01\n\x13UpdateCatalogueItem\x12).creditgate.v1.UpdateCatalogueItemRequest\x1a*.creditgate.v1.UpdateCatalogueItemResponse\"\x14\xaa\xd1\x19\x10\x63\x61talogue:updateb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%creditgate/v1/catalogue_service.proto\x12\rcreditgate.v1\x1a!creditgate/v1/authorization.proto\x1a\x1e\x63reditgate/v1/vocabulary.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa5\x01\n\x0c\x43ontentField\x12\x0c\n\x04name\x18\x01 \x01(\t\x12-\n\x04type\x18\x02 \x01(\x0e\x32\x1f.creditgate.v1.ContentFieldType\x12\x10\n\x08required\x18\x03 \x01(\x08\x12\x12\n\nmax_length\x18\x04 \x01(\x05\x12\x0e\n\x06result\x18\x05 \x01(\x08\x12\x10\n\x08title_zh\x18\x06 \x01(\t\x12\x10\n\x08title_en\x18\x07 \x01(\t\"\x8b\x01\n\nPeriodRule\x12)\n\x08severity\x18\x01 \x01(\x0e\x32\x17.creditgate.v1.Severity\x12\x12\n\nmin_months\x18\x02 \x01(\x05\x12\x12\n\nmax_months\x18\x03 \x01(\x05\x12\x14\n\x0c\x65nd_required\x18\x04 \x01(\x08\x12\x14\n\x0clegal_source\x18\x05 \x01(\t\"\xe8\x02\n\rCatalogueItem\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x0f\n\x07name_zh\x18\x02 \x01(\t\x12\x0f\n\x07name_en\x18\x03 \x01(\t\x12\x0f\n\x07sources\x18\x04 \x03(\t\x12\x31\n\rsubject_types\x18\x05 \x03(\x0e\x32\x1a.creditgate.v1.SubjectType\x12)\n\x08openness\x18\x06 \x01(\x0e\x32\x17.creditgate.v1.Openness\x12/\n\x0cperiod_rules\x18\x07 \x03(\x0b\x32\x19.creditgate.v1.PeriodRule\x12\x13\n\x0bprice_class\x18\x08 \x01(\t\x12\x33\n\x0e\x63ontent_fields\x18\t \x03(\x0b\x32\x1b.creditgate.v1.ContentField\x12\x0c\n\x04\x65tag\x18\n \x01(\t\x12/\n\x0bupdate_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"B\n\x19ListCatalogueItemsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"b\n\x1aListCatalogueItemsResponse\x12+\n\x05items\x18\x01 \x03(\x0b\x32\x1c.creditgate.v1.CatalogueItem\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\'\n\x17GetCatalogueItemRequest\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\"F\n\x18GetCatalogueItemResponse\x12*\n\x04item\x18\x01 \x01(\x0b\x32\x1c.creditgate.v1.CatalogueItem\"o\n\x1a\x43reateCatalogueItemRequest\x12*\n\x04item\x18\x01 \x01(\x0b\x32\x1c.creditgate.v1.CatalogueItem\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x15\n\rvalidate_only\x18\x03 \x01(\x08\"^\n\x1b\x43reateCatalogueItemResponse\x12*\n\x04item\x18\x01 \x01(\x0b\x32\x1c.creditgate.v1.CatalogueItem\x12\x13\n\x0bproposal_id\x18\x02 \x01(\t\"o\n\x1aUpdateCatalogueItemRequest\x12*\n\x04item\x18\x01 \x01(\x0b\x32\x1c.creditgate.v1.CatalogueItem\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x15\n\rvalidate_only\x18\x03 \x01(\x08\"^\n\x1bUpdateCatalogueItemResponse\x12*\n\x04item\x18\x01 \x01(\x0b\x32\x1c.creditgate.v1.CatalogueItem\x12\x13\n\x0bproposal_id\x18\x02 \x01(\t*\xb2\x01\n\x10\x43ontentFieldType\x12\"\n\x1e\x43ONTENT_FIELD_TYPE_UNSPECIFIED\x10\x00\x12\x1d\n\x19\x43ONTENT_FIELD_TYPE_STRING\x10\x01\x12\x1e\n\x1a\x43ONTENT_FIELD_TYPE_INTEGER\x10\x02\x12\x1e\n\x1a\x43ONTENT_FIELD_TYPE_BOOLEAN\x10\x03\x12\x1b\n\x17\x43ONTENT_FIELD_TYPE_DATE\x10\x04\x32\x94\x04\n\x10\x43\x61talogueService\x12}\n\x12ListCatalogueItems\x12(.creditgate.v1.ListCatalogueItemsRequest\x1a).creditgate.v1.ListCatalogueItemsResponse\"\x12\xaa\xd1\x19\x0e\x63\x61talogue:read\x12w\n\x10GetCatalogueItem\x12&.creditgate.v1.GetCatalogueItemRequest\x1a\'.creditgate.v1.GetCatalogueItemResponse\"\x12\xaa\xd1\x19\x0e\x63\x61talogue:read\x12\x82\x01\n\x13\x43reateCatalogueItem\x12).creditgate.v1.CreateCatalogueItemRequest\x1a*.creditgate.v1.CreateCatalogueItemResponse\"\x14\xaa\xd1\x19\x10\x63\x61talogue:create\x12\x82\x01\n\x13UpdateCatalogueItem\x12).creditgate.v1.UpdateCatalogueItemRequest\x1a*.creditgate.v1.UpdateCatalogueItemResponse\"\x14\xaa\xd1\x19\x10\x63\x61talogue:updateb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -42,30 +42,30 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CATALOGUESERVICE'].methods_by_name['CreateCatalogueItem']._serialized_options = b'\252\321\031\020catalogue:create'
   _globals['_CATALOGUESERVICE'].methods_by_name['UpdateCatalogueItem']._loaded_options = None
   _globals['_CATALOGUESERVICE'].methods_by_name['UpdateCatalogueItem']._serialized_options = b'\252\321\031\020catalogue:update'
-  _globals['_CONTENTFIELDTYPE']._serialized_start=1493
-  _globals['_CONTENTFIELDTYPE']._serialized_end=1671
+  _globals['_CONTENTFIELDTYPE']._serialized_start=1529
+  _globals['_CONTENTFIELDTYPE']._serialized_end=1707
   _globals['_CONTENTFIELD']._serialized_start=157
-  _globals['_CONTENTFIELD']._serialized_end=286
-  _globals['_PERIODRULE']._serialized_start=289
-  _globals['_PERIODRULE']._serialized_end=428
-  _globals['_CATALOGUEITEM']._serialized_start=431
-  _globals['_CATALOGUEITEM']._serialized_end=791
-  _globals['_LISTCATALOGUEITEMSREQUEST']._serialized_start=793
-  _globals['_LISTCATALOGUEITEMSREQUEST']._serialized_end=859
-  _globals['_LISTCATALOGUEITEMSRESPONSE']._serialized_start=861
-  _globals['_LISTCATALOGUEITEMSRESPONSE']._serialized_end=959
-  _globals['_GETCATALOGUEITEMREQUEST']._serialized_start=961
-  _globals['_GETCATALOGUEITEMREQUEST']._serialized_end=1000
-  _globals['_GETCATALOGUEITEMRESPONSE']._serialized_start=1002
-  _globals['_GETCATALOGUEITEMRESPONSE']._serialized_end=1072
-  _globals['_CREATECATALOGUEITEMREQUEST']._serialized_start=1074
-  _globals['_CREATECATALOGUEITEMREQUEST']._serialized_end=1185
-  _globals['_CREATECATALOGUEITEMRESPONSE']._serialized_start=1187
-  _globals['_CREATECATALOGUEITEMRESPONSE']._serialized_end=1281
-  _globals['_UPDATECATALOGUEITEMREQUEST']._serialized_start=1283
-  _globals['_UPDATECATALOGUEITEMREQUEST']._serialized_end=1394
-  _globals['_UPDATECATALOGUEITEMRESPONSE']._serialized_start=1396
-  _globals['_UPDATECATALOGUEITEMRESPONSE']._serialized_end=1490
-  _globals['_CATALOGUESERVICE']._serialized_start=1674
-  _globals['_CATALOGUESERVICE']._serialized_end=2206
+  _globals['_CONTENTFIELD']._serialized_end=322
+  _globals['_PERIODRULE']._serialized_start=325
+  _globals['_PERIODRULE']._serialized_end=464
+  _globals['_CATALOGUEITEM']._serialized_start=467
+  _globals['_CATALOGUEITEM']._serialized_end=827
+  _globals['_LISTCATALOGUEITEMSREQUEST']._serialized_start=829
+  _globals['_LISTCATALOGUEITEMSREQUEST']._serialized_end=895
+  _globals['_LISTCATALOGUEITEMSRESPONSE']._serialized_start=897
+  _globals['_LISTCATALOGUEITEMSRESPONSE']._serialized_end=995
+  _globals['_GETCATALOGUEITEMREQUEST']._serialized_start=997
+  _globals['_GETCATALOGUEITEMREQUEST']._serialized_end=1036
+  _globals['_GETCATALOGUEITEMRESPONSE']._serialized_start=1038
+  _globals['_GETCATALOGUEITEMRESPONSE']._serialized_end=1108
+  _globals['_CREATECATALOGUEITEMREQUEST']._serialized_start=1110
+  _globals['_CREATECATALOGUEITEMREQUEST']._serialized_end=1221
+  _globals['_CREATECATALOGUEITEMRESPONSE']._serialized_start=1223
+  _globals['_CREATECATALOGUEITEMRESPONSE']._serialized_end=1317
+  _globals['_UPDATECATALOGUEITEMREQUEST']._serialized_start=1319
+  _globals['_UPDATECATALOGUEITEMREQUEST']._serialized_end=1430
+  _globals['_UPDATECATALOGUEITEMRESPONSE']._serialized_start=1432
+  _globals['_UPDATECATALOGUEITEMRESPONSE']._serialized_end=1526
+  _globals['_CATALOGUESERVICE']._serialized_start=1710
+  _globals['_CATALOGUESERVICE']._serialized_end=2242
 # @@protoc_insertion_point(module_scope)

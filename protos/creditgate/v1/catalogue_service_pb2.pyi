@@ -64,6 +64,8 @@ class ContentField(_message.Message):
     REQUIRED_FIELD_NUMBER: _builtins.int
     MAX_LENGTH_FIELD_NUMBER: _builtins.int
     RESULT_FIELD_NUMBER: _builtins.int
+    TITLE_ZH_FIELD_NUMBER: _builtins.int
+    TITLE_EN_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Name, [a-z][a-z0-9_]*."""
     type: Global___ContentFieldType.ValueType
@@ -76,6 +78,13 @@ class ContentField(_message.Message):
     """Whether it is part of the result itself, for example an evaluation's grade:
     what a consent of answer form GRADE opens, and nothing else.
     """
+    title_zh: _builtins.str
+    """What subjects are told it is, in Chinese, at most 200 characters. With title_en,
+    required where the item's openness is CONSENT: subjects read it before they
+    consent. Items stored without go on; their fields go by name there.
+    """
+    title_en: _builtins.str
+    """The same in English."""
     def __init__(
         self,
         *,
@@ -84,10 +93,12 @@ class ContentField(_message.Message):
         required: _builtins.bool = ...,
         max_length: _builtins.int = ...,
         result: _builtins.bool = ...,
+        title_zh: _builtins.str = ...,
+        title_en: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["max_length", b"max_length", "name", b"name", "required", b"required", "result", b"result", "type", b"type"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["max_length", b"max_length", "name", b"name", "required", b"required", "result", b"result", "title_en", b"title_en", "title_zh", b"title_zh", "type", b"type"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
