@@ -1,13 +1,14 @@
 """Guarded pages: what fails while one is served is shown as a page that says why, no more."""
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Final
 
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import Match, Route
 
 from creditgate.refusal import Refused, reason_name
 from creditgate.v1.refusal_pb2 import RefusalReason
@@ -17,6 +18,8 @@ from gateway.pages.troubles import NotShown, Trouble
 from gateway.signin.provider import SignInFailed
 
 Answer = Callable[[Request], Awaitable[Response]]
+
+_METHODS: Final = ("DELETE", "GET", "OPTIONS", "PATCH", "POST", "PUT")
 
 _log = logging.getLogger(__name__)
 
@@ -71,6 +74,27 @@ class Guarded:
             Route(path, self(serve), methods=["GET", "POST"])
             for path in (home, f"{home}/{{rest:path}}")
         ]
+
+    def astray(self, addresses: Sequence[str], routes: Sequence[Route]) -> list[Route]:
+        """Return the routes of what else is asked for at ``addresses`` (paths as `Route` has them).
+
+        They come after ``routes``, the pages there are: no such page, or none that takes the
+        method (405, with those that it takes).
+        """
+
+        async def serve(request: Request) -> Response:
+            takes = {
+                method
+                for route in routes
+                if route.matches(request.scope)[0] == Match.PARTIAL
+                for method in route.methods or ()
+            }
+            shown = self._trouble(request, NotShown("missing", 405 if takes else 0))
+            if takes:
+                shown.headers["Allow"] = ", ".join(sorted(takes))
+            return shown
+
+        return [Route(path, serve, methods=_METHODS) for path in addresses]
 
     def _trouble(self, request: Request, not_shown: NotShown) -> Response:
         return self._pages.page(

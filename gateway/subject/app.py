@@ -106,7 +106,7 @@ def subject_routes(parts: SubjectParts) -> list[Route]:
     if sign_in is None:
         return guarded.unconfigured(entering.ENTRANCE.home)
     door = _Door(parts, sign_in, pages)
-    return [
+    routes = [
         # No page's address ends with a slash, and people write one.
         Route("/my/", guarded(_without_slash), methods=["GET"]),
         Route("/my/{rest:path}/", guarded(_without_slash), methods=["GET"]),
@@ -134,6 +134,8 @@ def subject_routes(parts: SubjectParts) -> list[Route]:
             for method, path, serve in COMPANY_PAGES
         ),
     ]
+    # People also come to the bare address of the gateway, which has no other page.
+    return [*routes, *guarded.astray(("/", "/my", "/my/{rest:path}"), routes)]
 
 
 async def _without_slash(request: Request) -> Response:

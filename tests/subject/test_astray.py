@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.people import COMPANY
+from tests.people import COMPANY, browser
 from tests.subject.world import World, text_of
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -26,6 +26,35 @@ async def test_what_is_not_there_says_so_in_the_language_chosen(world: World, pa
     assert english.url.path == shown.url.path
     back = await world.browser.follow(english, "lang=zh")
     assert "没有这个页面" in back.text
+
+
+@pytest.mark.parametrize(
+    ("path", "method", "takes"),
+    [
+        ("/", "GET", ""),
+        ("/", "POST", ""),
+        ("/my/nothing/of/ours", "GET", ""),
+        (f"/my/{COMPANY}/nonsense", "GET", ""),
+        (f"/my/{COMPANY}/nonsense", "POST", ""),
+        ("/my", "POST", "GET, HEAD"),
+        (f"/my/{COMPANY}/inbox", "DELETE", "GET, HEAD"),
+        (f"/my/{COMPANY}/consents/none/grant", "GET", "POST"),
+        (f"/my/{COMPANY}/keys", "PUT", "GET, HEAD, POST"),
+    ],
+)
+async def test_an_address_of_no_page_answers_with_one_that_leads_on(
+    world: World, path: str, method: str, takes: str
+) -> None:
+    async with browser(world.installation) as stranger:
+        shown = await stranger.http.request(method, world.url(path))
+        assert (shown.status_code, shown.headers.get("allow", "")) == (405 if takes else 404, takes)
+        assert shown.headers["content-type"] == "text/html; charset=utf-8"
+        for words in ('<html lang="zh-Hans">', "<title>", "<h1>没有这个页面</h1>", 'href="/my"'):
+            assert words in shown.text
+        assert ('hreflang="en"' in shown.text) == (method == "GET")
+        english = await stranger.http.request(method, world.url(f"{path}?lang=en"))
+        assert "<h1>There is no such page</h1>" in english.text
+        assert 'href="/my?lang=en"' in english.text
 
 
 @pytest.mark.parametrize("path", ["/my", f"/my/{COMPANY}", f"/my/{COMPANY}/consents"])
