@@ -55,7 +55,8 @@ class Pages:
         """Return ``template`` filled with ``content``.
 
         In templates ``say(zh, en)`` gives the words of ``language``, and ``spoken(text)`` tells
-        a screen reader which words of it are Chinese. ``forms_lead_to`` are
+        a screen reader which words of it are Chinese; ``tongue(text)`` is the attribute that
+        does so for elements that hold text alone, such as options. ``forms_lead_to`` are
         URLs of other origins that answers to the page's forms may send the browser to:
         browsers hold redirects to ``form-action`` too.
         """
@@ -66,6 +67,7 @@ class Pages:
         text = self._templates.get_template(template).render(
             say=say,
             spoken=partial(_spoken, language),
+            tongue=partial(_tongue, language),
             language=language,
             html_language="zh-Hans" if language == "zh" else "en",
             style=STYLE_PATH,
@@ -109,6 +111,13 @@ def _spoken(language: Language, text: str) -> Markup:
         for number, piece in enumerate(_CHINESE.split(text))
     )
     return Markup("").join(pieces)
+
+
+def _tongue(language: Language, text: str) -> Markup:
+    """Return the attribute of an element that holds ``text`` alone, on a page that is not Chinese
+    where Chinese is in it; nothing else."""
+    marked = language != "zh" and _CHINESE.search(text) is not None
+    return Markup(' lang="zh-Hans"') if marked else Markup("")
 
 
 def language_of(request: Request) -> Language:

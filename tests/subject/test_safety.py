@@ -2,6 +2,7 @@
 
 import json
 import re
+from html.parser import HTMLParser
 
 import httpx
 import pytest
@@ -11,7 +12,7 @@ from consent.model import Actor
 from consent.tables import CONSENT
 from gateway.subject.app import COMPANY_PAGES
 from tests.people import COMPANY, browser
-from tests.subject.world import BANK_ID, EVALUATION, INSURANCE, TAX, ZHAO_QIAN, World
+from tests.subject.world import BANK_ID, EVALUATION, INSURANCE, TAX, ZHAO_QIAN, World, text_of
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -101,6 +102,45 @@ async def test_pages_speak_chinese_first_and_english_on_request(world: World) ->
         # Every link and form keeps to the language.
         for address in re.findall(r'(?:href|action)="(/[^"]*)"', text):
             assert "lang=en" in address or address.startswith("/static/"), address
+
+
+class _Unmarked(HTMLParser):
+    """Collects the Chinese words of a page in an element of another language."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.languages: list[str] = []
+        self.found: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag not in {"meta", "link", "input", "br"}:
+            inherited = self.languages[-1] if self.languages else ""
+            self.languages.append(dict(attrs).get("lang") or inherited)
+
+    def handle_endtag(self, tag: str) -> None:
+        self.languages.pop()
+
+    def handle_data(self, data: str) -> None:
+        if re.search(r"[\u3400-\u9fff]", data) and not self.languages[-1].startswith("zh"):
+            self.found.append(data.strip())
+
+
+async def test_chinese_words_of_english_pages_are_marked_for_screen_readers(world: World) -> None:
+    """WCAG 2.2, 3.1.2: reasons, names and labels of people too. A title has one language."""
+    addresses = [str(page.url) for page in await every_page(world)]
+    held = world.given(operator_id=BANK_ID)
+    world.move(held, "pause", Actor.ADMINISTRATOR, "违规（虚构）")
+    draft = await world.browser.go(world.my("/delegations/new"))
+    chosen = {"label": "财务部王芳", "days": "30", "power-see": "on", f"operator-{BANK_ID}": "on"}
+    await world.browser.submit(draft, **chosen)
+    told: list[str] = []
+    for address in (*addresses, world.my(f"/consents/{held.consent_id}")):
+        english = await world.browser.go(str(httpx.URL(address).copy_set_param("lang", "en")))
+        words = _Unmarked()
+        words.feed(re.sub(r"<title>.*?</title>", "", english.text))
+        assert words.found == [], address
+        told.append(text_of(english))
+    assert all(any(each in page for page in told) for each in ("违规（虚构）", "财务部王芳"))
 
 
 async def test_controls_have_labels_and_pages_a_title_and_one_heading(world: World) -> None:
