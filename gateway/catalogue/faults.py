@@ -43,11 +43,13 @@ def faults_of(error: ValidationError) -> list[Fault]:
     """Return every fault once, in pydantic's order."""
     places = {details["loc"] for details in error.errors(include_url=False)}
     found: list[Fault] = []
-    for details in error.errors(include_url=False, include_input=False):
+    for details in error.errors(include_url=False):
         where, kind = details["loc"], details["type"]
         # A list is counted after its bad members were taken out: they are named already.
         if kind in _COUNTS and any(place[: len(where)] == where != place for place in places):
             continue
+        if kind in _COUNTS and isinstance(details["input"], str):
+            kind = f"string_{kind}"
         mend = details["msg"].removeprefix("Value error, ")
         if kind in _MENDS:
             mend = _MENDS[kind].format(**details.get("ctx", {}))

@@ -275,6 +275,23 @@ async def test_a_malformed_request_is_refused_by_field(counter: Counter, case: s
     assert not re.search("(?i)tuple|frozenset|input should|validation", refusal.message)
 
 
+@pytest.mark.parametrize(
+    ("case", "mend"),
+    [
+        ("no terms", "terms.purposes: name at least 1"),
+        ("negative times", "terms.times_per_day: use 0 or more"),
+        ("kept for ever", "terms.data_life: let copies be kept for an hour at least and five"),
+        ("a message too long", "message: use at most 500 characters"),
+    ],
+)
+async def test_what_is_wrong_is_told_with_how_to_mend_it(
+    counter: Counter, case: str, mend: str
+) -> None:
+    request = asking(counter)
+    MALFORMED[case][0](request)
+    assert mend in (await refusal_of(counter.operator.RequestConsent(request))).message
+
+
 async def test_clocks_may_differ_by_a_little_where_a_validity_begins(counter: Counter) -> None:
     request = asking(counter)
     _begins(request, MOST_BACKDATED_SECONDS - 60)
