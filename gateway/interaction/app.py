@@ -32,7 +32,7 @@ from gateway.pages.rendering import Language, Pages, language_of, see_other, sty
 from gateway.pages.staying import staying
 from gateway.signin.desk import CALLBACK_PATH, SignInDesk, forget, remember
 from gateway.signin.sessions import IDLE_SECONDS, LIFE_SECONDS, Browser
-from gateway.subject.acting import GRANT_SIGN_IN_SECONDS
+from gateway.subject.acting import FRESH_SIGN_IN_SECONDS
 from gateway.subject.invitations import INVITATION_COOKIE
 from operators.administrators import STRONG_ACR
 
@@ -105,7 +105,7 @@ class _Site:
             return trouble(self._pages, request, "over")
         browser = await self._sign_in.browser(request)
         again = asks_anew(asked) or "again" in request.query_params
-        usual = LIFE_SECONDS if asked.consent_terms is None else GRANT_SIGN_IN_SECONDS
+        usual = LIFE_SECONDS if asked.consent_terms is None else FRESH_SIGN_IN_SECONDS
         url = await self._sign_in.begin(
             browser,
             max_age=0 if again else min(_first(asked.max_age, usual), usual),

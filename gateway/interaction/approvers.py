@@ -14,7 +14,7 @@ from consent.model import ConsentTerms
 from creditgate.v1.operator_service_pb2 import ClientRole, OperatorState
 from gateway.oauth.interactions import Approval, AskedAuthorization
 from gateway.signin.identity import Identity
-from gateway.subject.acting import Acting, signed_in_to_grant
+from gateway.subject.acting import Acting, signed_in_freshly
 from operators.administrators import STRONG_ACR
 from operators.authority import Authority
 from operators.authorization_details import AuthorizationDetail
@@ -85,7 +85,7 @@ def needs_sign_in(asked: AskedAuthorization, identity: Identity | None, now: int
     """
     if identity is None:
         return "absent"
-    if asked.consent_terms is not None and not signed_in_to_grant(identity, now):
+    if asked.consent_terms is not None and not signed_in_freshly(identity, now):
         return "stale"
     max_age = 0 if asks_anew(asked) else asked.max_age
     if max_age is not None and identity.auth_time < asked.asked_at - max_age:

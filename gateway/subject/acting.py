@@ -10,12 +10,12 @@ from consent.states import REQUESTED
 from creditgate.v1.consent_service_pb2 import ConsentState
 from gateway.signin.identity import Identity
 
-GRANT_SIGN_IN_SECONDS: Final = 3_600
-"""How old a sign-in at the provider may be for a consent to be granted by it.
+FRESH_SIGN_IN_SECONDS: Final = 3_600
+"""How old a sign-in at the provider may be for what opens something for long to be done by it.
 
-Sessions last a working day, so that looking, refusing and revoking stay easy: those open
-nothing. A consent binds the company for months, and must not be given by whoever finds its
-representative's browser open.
+Sessions last a working day, so that looking, refusing, revoking and withdrawing stay easy:
+those open nothing. A consent, a deputy, a key or a report binds the company for weeks or months,
+and must not be given by whoever finds its representative's browser open.
 """
 
 
@@ -40,11 +40,6 @@ class Acting:
     def represents(self) -> bool:
         """Whether they are the company's own representative."""
         return not self.delegations
-
-    @property
-    def may_grant(self) -> bool:
-        """Whether they signed in lately enough to grant a consent."""
-        return signed_in_to_grant(self.identity, self.now)
 
     def may(self, power: Power) -> bool:
         """Tell whether they may do this for some consent or other."""
@@ -107,10 +102,10 @@ class Acting:
         )
 
 
-def signed_in_to_grant(identity: Identity, now: int) -> bool:
-    """Tell whether ``identity`` signed in lately enough, at ``now`` (seconds, UTC), to grant
-    a consent: see `GRANT_SIGN_IN_SECONDS`."""
-    return now - identity.auth_time <= GRANT_SIGN_IN_SECONDS
+def signed_in_freshly(identity: Identity, now: int) -> bool:
+    """Tell whether ``identity`` signed in lately enough, at ``now`` (seconds, UTC), for what
+    opens something for long: see `FRESH_SIGN_IN_SECONDS`."""
+    return now - identity.auth_time <= FRESH_SIGN_IN_SECONDS
 
 
 def acting_for(

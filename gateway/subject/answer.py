@@ -26,7 +26,6 @@ async def show(visit: CompanyVisit, standing: Standing) -> Response:
         consent=plain,
         obstacle=await asyncio.to_thread(visit.parts.desk.answerable, consent),
         answers=visit.acting.under(Power.ANSWER, consent) is not None,
-        may_grant=visit.acting.may_grant,
         grant_token=visit.browser.form_token(_to_grant(visit, consent, shown)),
         refuse_token=visit.browser.form_token(_to_refuse(visit, consent)),
     )
@@ -37,7 +36,7 @@ async def grant(visit: CompanyVisit) -> Response:
     consent, delegation = await asyncio.to_thread(_to_answer, visit)
     _, shown = _told(visit, consent)
     await visit.form(_to_grant(visit, consent, shown))
-    if not visit.acting.may_grant:
+    if not visit.fresh:
         return visit.sent_on(f"/consents/{consent.consent_id}")
     await asyncio.to_thread(
         visit.parts.desk.grant,

@@ -54,16 +54,19 @@ async def show(visit: CompanyVisit) -> Response:
 
 
 async def draft(visit: CompanyVisit) -> Response:
-    """Show the form by which a deputy is appointed."""
+    """Show the form by which a deputy is appointed, to whoever signed in lately enough."""
     delegation_id = f"{visit.now:010x}-{secrets.token_hex(12)}"
     return await _form_page(visit, delegation_id, {}, faults=())
 
 
 async def appoint(visit: CompanyVisit) -> Response:
-    """Write the appointment and show the link for the deputy, once."""
+    """Write the appointment and show the link for the deputy, once; who signed in long ago is
+    asked to again."""
     _require_representative(visit)
     delegation_id = delegation_id_of(visit.request.path_params.get("delegation_id", ""))
     form = await visit.form(visit.purpose("appoint", delegation_id))
+    if not visit.fresh:
+        return visit.sent_on("/delegations/new")
     faults = _faults(form)
     if faults:
         return await _form_page(visit, delegation_id, form, faults=faults)
@@ -174,7 +177,7 @@ async def _form_page(
         "appoint.html",
         tab="/delegations",
         status=400 if faults else 200,
-        typed=True,
+        typed=visit.fresh,
         delegation_id=delegation_id,
         form=form,
         faults=faults,

@@ -9,7 +9,7 @@ from starlette.responses import Response
 from gateway.signin.desk import SignInDesk
 from gateway.signin.entrance import Entrance
 from gateway.signin.sessions import LIFE_SECONDS
-from gateway.subject.acting import GRANT_SIGN_IN_SECONDS
+from gateway.subject.acting import FRESH_SIGN_IN_SECONDS
 
 ENTRANCE: Final = Entrance(
     "/my", re.compile(r"/my(/[A-Za-z0-9_-]{1,64}){0,4}"), "__Host-creditgate-place"
@@ -19,5 +19,5 @@ ENTRANCE: Final = Entrance(
 
 async def begin(request: Request, sign_in: SignInDesk) -> Response:
     """Send the browser to the identity provider."""
-    usual = GRANT_SIGN_IN_SECONDS if "to-grant" in request.query_params else LIFE_SECONDS
+    usual = FRESH_SIGN_IN_SECONDS if "fresh" in request.query_params else LIFE_SECONDS
     return await ENTRANCE.begin(request, sign_in, max_age=usual)

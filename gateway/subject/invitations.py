@@ -49,9 +49,11 @@ async def show(visit: Visit) -> Response:
 
 
 async def accept(visit: Visit) -> Response:
-    """Become the deputy."""
+    """Become the deputy; who signed in long ago is asked to again."""
     digest = _digest(visit)
     await visit.form(_to_accept(digest))
+    if not visit.fresh:
+        return see_other(visit.path(PLACE))
     accepted = await asyncio.to_thread(
         visit.parts.delegations.accept, digest, visit.identity.representative, visit.now
     )

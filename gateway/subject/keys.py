@@ -29,9 +29,11 @@ async def show(visit: CompanyVisit) -> Response:
 
 
 async def register(visit: CompanyVisit) -> Response:
-    """Keep a public key."""
+    """Keep a public key; who signed in long ago is asked to again."""
     _require_representative(visit)
     form = await visit.form(visit.purpose("register-key"))
+    if not visit.fresh:
+        return visit.sent_on("/keys")
     entered = form.get("jwk", "").strip()
     jwk = _public_key(entered)
     if jwk is None:
@@ -68,7 +70,7 @@ async def _page(visit: CompanyVisit, *, fault: str, entered: str) -> Response:
         "keys.html",
         tab="/keys",
         status=400 if fault else 200,
-        typed=True,
+        typed=visit.fresh,
         keys=[
             (
                 each.thumbprint,

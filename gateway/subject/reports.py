@@ -32,10 +32,12 @@ async def show(visit: CompanyVisit) -> Response:
 
 
 async def issue(visit: CompanyVisit) -> Response:
-    """Have a report issued."""
+    """Have a report issued; who signed in long ago is asked to again."""
     _require_power(visit)
     request_id = report_id_of(visit.request.path_params.get("request_id", ""))
     form = await visit.form(visit.purpose("issue-report", request_id))
+    if not visit.fresh:
+        return visit.sent_on("/reports")
     items = tuple(code for code, _ in _offered(visit) if f"{_ITEM}{code}" in form)
     recipient = form.get("recipient", "").strip()
     if not items:
@@ -99,7 +101,7 @@ async def _page(
         "reports.html",
         tab="/reports",
         status=400 if fault else 200,
-        typed=True,
+        typed=visit.fresh,
         reports=[(_line(visit, each), _revoke_token(visit, each)) for each in found],
         done=report_id_of(query.get("done", "")),
         next_before=next_before,

@@ -16,7 +16,7 @@ from gateway.pages.staying import staying
 from gateway.pages.words import said
 from gateway.signin.identity import Identity
 from gateway.signin.sessions import IDLE_SECONDS, Browser
-from gateway.subject.acting import Acting
+from gateway.subject.acting import Acting, signed_in_freshly
 from gateway.subject.parts import SubjectParts
 from gateway.subject.standing import waiting
 
@@ -32,6 +32,11 @@ class Visit:
     browser: Browser
     identity: Identity
     now: int
+
+    @property
+    def fresh(self) -> bool:
+        """Whether they signed in lately enough for what opens something for long."""
+        return signed_in_freshly(self.identity, self.now)
 
     def say(self, zh: str, en: str) -> str:
         """Return the words of the page's language."""
@@ -153,6 +158,7 @@ def shell(
         query=kept_query(visit.request),
         path=visit.path,
         identity=visit.identity,
+        fresh=visit.fresh,
         sign_out_token=browser.form_token("sign-out"),
         stay=staying(
             IDLE_SECONDS,

@@ -17,7 +17,7 @@ from consent.model import Actor
 from consent.states import GRANTED, REFUSED, REQUESTED
 from gateway.consents.desk import MOST_UNANSWERED
 from gateway.signin.sessions import IDLE_SECONDS
-from gateway.subject.acting import GRANT_SIGN_IN_SECONDS
+from gateway.subject.acting import FRESH_SIGN_IN_SECONDS
 from sdk.refusals import explain
 from tests.installation import (
     CONSENT_ITEM,
@@ -135,7 +135,7 @@ async def test_a_consent_takes_a_sign_in_that_is_fresh_and_its_refusal_none(
 ) -> None:
     asking_, page = await asked(world, party)
     _, other = await asked(world, party)
-    age(world, signed_in=GRANT_SIGN_IN_SECONDS + 10)
+    age(world, signed_in=FRESH_SIGN_IN_SECONDS + 10)
     stale = await world.browser.submit(page, decision="approve")
     assert stale.status_code == 200
     assert "请再登录一次" in stale.text
@@ -146,7 +146,7 @@ async def test_a_consent_takes_a_sign_in_that_is_fresh_and_its_refusal_none(
     asked_of_provider = next(
         each.url for each in world.browser.seen[::-1] if "max_age" in each.url.params
     )
-    assert asked_of_provider.params["max_age"] == str(GRANT_SIGN_IN_SECONDS)
+    assert asked_of_provider.params["max_age"] == str(FRESH_SIGN_IN_SECONDS)
     asking_.code_of(await world.browser.submit(back, decision="approve"))
     assert {consent.state for consent in kept(world, party)} == {REFUSED, GRANTED}
 

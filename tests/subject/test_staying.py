@@ -7,7 +7,7 @@ import pytest
 from consent.states import GRANTED, REFUSED, REQUESTED
 from gateway.pages.moments import moment
 from gateway.signin.sessions import IDLE_SECONDS, LIFE_SECONDS
-from gateway.subject.acting import GRANT_SIGN_IN_SECONDS
+from gateway.subject.acting import FRESH_SIGN_IN_SECONDS
 from gateway.subject.app import COMPANY_PAGES
 from tests.people import COMPANY
 from tests.subject.test_safety import named
@@ -114,7 +114,7 @@ async def test_granting_takes_a_fresh_sign_in_and_refusing_none(world: World) ->
     await world.signed_in()
     address = world.my(f"/consents/{consent.consent_id}")
     shown = await world.browser.go(address)
-    world.age(signed_in=GRANT_SIGN_IN_SECONDS + 10)
+    world.age(signed_in=FRESH_SIGN_IN_SECONDS + 10)
     stale = await world.send(shown, "/grant")
     assert str(stale.url) == address
     assert world.standing(consent).state == REQUESTED
@@ -123,10 +123,10 @@ async def test_granting_takes_a_fresh_sign_in_and_refusing_none(world: World) ->
     # The provider is told how fresh it must be.
     back = await world.browser.sign_in(stale, "li-ming")
     asked = next(each.url for each in world.browser.seen[::-1] if "max_age" in each.url.params)
-    assert asked.params["max_age"] == str(GRANT_SIGN_IN_SECONDS)
+    assert asked.params["max_age"] == str(FRESH_SIGN_IN_SECONDS)
     assert str(back.url) == address
     assert "您已同意授权" in (await world.send(back, "/grant")).text
-    world.age(signed_in=GRANT_SIGN_IN_SECONDS + 10)
+    world.age(signed_in=FRESH_SIGN_IN_SECONDS + 10)
     stale = await world.browser.go(world.my(f"/consents/{other.consent_id}"))
     await world.send(stale, "/refuse")
     assert world.standing(other).state == REFUSED
@@ -135,6 +135,6 @@ async def test_granting_takes_a_fresh_sign_in_and_refusing_none(world: World) ->
 async def test_revoking_takes_no_fresh_sign_in(world: World) -> None:
     consent = world.given()
     await world.signed_in()
-    world.age(signed_in=GRANT_SIGN_IN_SECONDS + 10)
+    world.age(signed_in=FRESH_SIGN_IN_SECONDS + 10)
     asked = await world.browser.go(world.my(f"/consents/{consent.consent_id}/revoke"))
     assert "授权已撤回" in (await world.send(asked, "/revoke")).text
