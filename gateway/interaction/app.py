@@ -69,6 +69,7 @@ def interaction_routes(parts: InteractionParts) -> list[Route]:
         ("/interaction/{interaction_id}", "POST", None if site is None else site.decide),
         (CALLBACK_PATH, "GET", None if site is None else site.finish),
         ("/signin/out", "POST", None if site is None else site.sign_out),
+        ("/signin/out/everywhere", "POST", None if site is None else site.sign_out_everywhere),
     )
     return [
         *(
@@ -176,7 +177,19 @@ class _Site:
         if not browser.sent_form("sign-out", (await posted(request)).get("token", "")):
             return trouble(self._pages, request, "changed")
         await self._sign_in.sign_out(browser)
-        left = forget(self._pages.page("signed_out.html", language_of(request)))
+        return self._signed_out(request, everywhere=False)
+
+    async def sign_out_everywhere(self, request: Request) -> Response:
+        """End all sessions of whoever is signed in in the browser."""
+        browser = await self._sign_in.browser(request)
+        if not browser.sent_form("sign-out-everywhere", (await posted(request)).get("token", "")):
+            return trouble(self._pages, request, "changed")
+        await self._sign_in.sign_out_everywhere(browser)
+        return self._signed_out(request, everywhere=True)
+
+    def _signed_out(self, request: Request, *, everywhere: bool) -> Response:
+        language = language_of(request)
+        left = forget(self._pages.page("signed_out.html", language, everywhere=everywhere))
         # A link that was opened here is for who opened it, not for who sits here next.
         return drop(left, INVITATION_COOKIE)
 

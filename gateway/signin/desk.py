@@ -64,6 +64,11 @@ class SignInDesk:
         """End the session of ``browser``."""
         await asyncio.to_thread(self._sessions.sign_out, browser)
 
+    async def sign_out_everywhere(self, browser: Browser) -> None:
+        """End all sessions of whoever is signed in in ``browser``."""
+        if browser.identity is not None:
+            await asyncio.to_thread(self._sessions.sign_out_everywhere, browser.identity)
+
 
 def remember(response: Response, browser: Browser) -> Response:
     """Give ``browser`` its cookie with ``response``, and return that."""

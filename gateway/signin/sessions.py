@@ -10,7 +10,18 @@ import secrets
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import Engine, delete, insert, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Engine,
+    and_,
+    delete,
+    insert,
+    or_,
+    select,
+    text,
+    update,
+)
 
 from gateway.clock import Clock
 from gateway.signin.identity import Identity
@@ -29,6 +40,7 @@ _MOST_SECRET: Final = 64
 # Writing down each request would make reading pages cost a commit.
 _NOTE_SECONDS: Final = 60
 _SWEEP_SECONDS: Final = 300
+_SIGN_IN_LOCK: Final = 0x7369676E
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,13 +118,23 @@ class Sessions:
     def sign_in(self, browser: Browser, identity: Identity) -> Browser:
         """Begin a session for ``identity`` and return the browser with its new secret.
 
+        What the provider says of a person now holds in all their sessions: who acts for a company
+        no more must not go on where they signed in before. When and how strongly they signed in is
+        each session's own.
+
         The old secret is worth nothing from then on: whoever planted or saw it before the
         sign-in has no part in it (session fixation).
         """
         now = self._clock.now()
         signed_in = Browser(secrets.token_urlsafe(_SECRET_BYTES), known=True, identity=identity)
         with self._engine.begin() as connection:
+            _take_turn(connection)
             connection.execute(delete(SESSION).where(SESSION.c.digest == browser.digest))
+            connection.execute(
+                update(SESSION)
+                .where(_of_person(identity))
+                .values(name=identity.name, uscc=identity.uscc)
+            )
             connection.execute(
                 insert(SESSION).values(
                     digest=signed_in.digest,
@@ -135,6 +157,11 @@ class Sessions:
         with self._engine.begin() as connection:
             connection.execute(delete(SESSION).where(SESSION.c.digest == browser.digest))
 
+    def sign_out_everywhere(self, identity: Identity) -> None:
+        """End all sessions of the person that ``identity`` is."""
+        with self._engine.begin() as connection:
+            connection.execute(delete(SESSION).where(_of_person(identity)))
+
     def sweep(self) -> int:
         """Forget the sessions that are over and return how many."""
         now = self._clock.now()
@@ -143,6 +170,17 @@ class Sessions:
         )
         with self._engine.begin() as connection:
             return connection.execute(delete(SESSION).where(over)).rowcount
+
+
+def _of_person(identity: Identity) -> ColumnElement[bool]:
+    return and_(SESSION.c.issuer == identity.issuer, SESSION.c.subject == identity.subject)
+
+
+def _take_turn(connection: Connection) -> None:
+    """Let sign-ins go one after the other, as SQLite's writers do already: of two of one person
+    at once, neither would see the other's session."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(text(f"SELECT pg_advisory_xact_lock({_SIGN_IN_LOCK})"))
 
 
 def digest_of(secret: str) -> bytes:

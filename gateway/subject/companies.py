@@ -29,6 +29,7 @@ async def show(visit: Visit) -> Response:
     return visit.page(
         "companies.html",
         own=visit.identity.uscc,
+        everywhere_token=visit.browser.form_token("sign-out-everywhere"),
         delegations=[
             (
                 delegation_line(view, each, visit.now, visit.language),

@@ -1,5 +1,9 @@
 """Sessions and attempts, on both stores."""
 
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from threading import Barrier
+
 import pytest
 from sqlalchemy import Engine, select
 
@@ -71,6 +75,52 @@ def test_signing_in_changes_the_secret_and_ends_the_old_session(sessions: Sessio
     assert second.secret != first.secret
     assert sessions.browser(first.secret).identity is None
     assert sessions.browser(second.secret).identity == PERSON
+
+
+def test_what_the_newest_sign_in_of_a_person_says_holds_in_all_their_sessions(
+    sessions: Sessions, authority_engine: Engine, clock: StandingClock
+) -> None:
+    bound = replace(PERSON, uscc="91000000DEM000011A")
+    older = sessions.sign_in(sessions.browser(None), bound)
+    strangers = [
+        sessions.sign_in(sessions.browser(None), replace(bound, **other))
+        for other in ({"subject": "p-2"}, {"issuer": "https://other.example"})
+    ]
+    assert sessions.browser(older.secret).identity == bound
+    # Another process, on the same store.
+    elsewhere = Sessions(authority_engine, clock, PRINCIPALS)
+    clock.at += 60
+    newest = replace(PERSON, name="某人（改名）", auth_time=clock.at)
+    elsewhere.sign_in(elsewhere.browser(None), newest)
+    # When and how strongly somebody signed in is each session's own.
+    assert sessions.browser(older.secret).identity == replace(newest, auth_time=PERSON.auth_time)
+    for each in strangers:
+        known = sessions.browser(each.secret).identity
+        assert known is not None
+        assert known.uscc == bound.uscc
+
+
+def test_of_sign_ins_of_a_person_at_once_one_is_the_newest_for_all(sessions: Sessions) -> None:
+    start = Barrier(6)
+
+    def sign_in(number: int) -> Browser:
+        start.wait()
+        return sessions.sign_in(sessions.browser(None), replace(PERSON, uscc=f"{number:018}"))
+
+    with ThreadPoolExecutor(6) as threads:
+        for _ in range(10):
+            secrets = [each.secret for each in threads.map(sign_in, range(6))]
+            assert len({sessions.browser(each).identity for each in secrets}) == 1
+
+
+def test_signing_out_everywhere_ends_all_sessions_of_a_person_and_no_others(
+    sessions: Sessions,
+) -> None:
+    mine = [signed_in(sessions) for _ in range(2)]
+    other = sessions.sign_in(sessions.browser(None), replace(PERSON, subject="p-2"))
+    sessions.sign_out_everywhere(PERSON)
+    assert [sessions.browser(each.secret).identity for each in mine] == [None, None]
+    assert sessions.browser(other.secret).identity is not None
 
 
 def test_a_session_ends_by_signing_out(sessions: Sessions) -> None:

@@ -1,6 +1,7 @@
 """Signing in at the pages, going where one was going, and nowhere else."""
 
 import re
+from dataclasses import replace
 
 import httpx
 import pytest
@@ -8,7 +9,8 @@ from sqlalchemy import func, select
 
 from consent.states import REQUESTED
 from gateway.signin.attempts import MOST_FOR_ONE_PLACE
-from gateway.signin.sessions import COOKIE
+from gateway.signin.principals import Principals
+from gateway.signin.sessions import COOKIE, Sessions
 from gateway.signin.tables import ATTEMPT
 from gateway.subject.entering import ENTRANCE
 from tests.installation import Installation
@@ -124,6 +126,42 @@ async def test_a_form_of_somebody_who_was_signed_out_is_not_taken(world: World) 
     assert "刚才的操作没有办理" in text_of(refused)
     assert "登录" in text_of(await world.browser.go(address))
     assert world.standing(consent).state == REQUESTED
+
+
+async def test_who_represents_a_company_no_more_by_a_later_sign_in_does_so_in_no_session(
+    world: World,
+) -> None:
+    asked, given = world.ask(), world.given()
+    await world.signed_in()
+    shown = await world.browser.go(world.my(f"/consents/{asked.consent_id}"))
+    # As another process signs the same person in, whom the provider binds to no company now.
+    engine = world.installation.engines.authority
+    sessions = Sessions(engine, world.installation.clock, Principals.kept_in(engine))
+    identity = sessions.browser(world.browser.http.cookies[COOKIE]).identity
+    assert identity is not None
+    assert identity.uscc == COMPANY
+    sessions.sign_in(sessions.browser(None), replace(identity, uscc=""))
+    assert (await world.send(shown, "/grant")).status_code == 404
+    for path in ("", "/delegations/new", f"/consents/{given.consent_id}/revoke"):
+        assert (await world.browser.go(world.my(path))).status_code == 404
+    assert COMPANY not in (await world.browser.go(world.url("/my/companies"))).text
+    assert world.standing(asked).state == REQUESTED
+
+
+async def test_one_signs_out_everywhere_and_nobody_else_with_it(world: World) -> None:
+    await world.signed_in()
+    async with browser(world.installation) as mine, browser(world.installation) as other:
+        await world.signed_in(visitor=mine)
+        await world.signed_in(ZHAO_QIAN, other)
+        companies = await mine.go(world.url("/my/companies"))
+        refused = await mine.go(world.url("/signin/out/everywhere"), token="0" * 64)
+        assert refused.status_code == 403
+        assert "切换单位" in (await world.browser.go(world.url("/my/companies"))).text
+        out = await world.send(companies, "/everywhere", mine)
+        assert "您在网关的所有会话都已结束" in out.text
+        for visitor in (mine, world.browser):
+            assert "切换单位" not in (await visitor.go(world.url("/my/companies"))).text
+        assert "切换单位" in (await other.go(world.url("/my/companies"))).text
 
 
 async def test_without_an_identity_provider_nobody_can_sign_in(embedded: Installation) -> None:
