@@ -27,6 +27,7 @@ MOST_DELEGATION_SECONDS: Final = 366 * DAY_SECONDS
 INVITATION_SECONDS: Final = 7 * DAY_SECONDS
 """How long an invitation may be accepted, from the beginning of the delegation."""
 MOST_LABEL: Final = 100
+MOST_NAME: Final = 200
 MOST_LIMITS: Final = 64
 
 
@@ -51,7 +52,9 @@ class Delegation(Part):
     deputy. Empty ``items``, ``purposes`` or ``operators`` limit nothing; ``operators`` are
     operator ids. It is in force within [valid_from, valid_until) (seconds, UTC), once
     ``deputy``, a principal, accepted it and until it is ended: ``ended_by`` is the
-    principal who withdrew it or gave it up.
+    principal who withdrew it or gave it up. ``deputy_name`` is what the identity provider calls
+    whoever accepted, "" where it told nothing fit to be shown: whom the representative meant
+    tells ``label``, and anybody may accept who has the link.
     """
 
     delegation_id: Annotated[str, Field(min_length=1, max_length=40)]
@@ -71,6 +74,7 @@ class Delegation(Part):
     valid_from: Instant
     valid_until: Instant
     deputy: Annotated[str, Field(max_length=80)] = ""
+    deputy_name: Annotated[PlainText, Field(max_length=MOST_NAME)] = ""
     accepted_at: Instant | None = None
     ended_at: Instant | None = None
     ended_by: Annotated[str, Field(max_length=80)] = ""
@@ -84,6 +88,16 @@ class Delegation(Part):
         if bool(self.deputy) != (self.accepted_at is not None):
             raise ValueError("a delegation has a deputy from its acceptance on")
         return self
+
+    @property
+    def called(self) -> str:
+        """What whoever acts under it is called."""
+        return self.deputy_name or self.label
+
+    @property
+    def meant(self) -> str:
+        """Whom the representative meant, where whoever acts under it is called otherwise, else ""."""
+        return "" if self.called == self.label else self.label
 
     @property
     def name(self) -> str:

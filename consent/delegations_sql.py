@@ -80,8 +80,11 @@ class SqlDelegations:
             found = _read(connection, query)
         return found[0] if found and invites(found[0], now) else None
 
-    def accept(self, invitation_digest: bytes, deputy: str, now: int) -> Delegation | None:
-        """Make ``deputy`` the deputy by an invitation, and return the delegation.
+    def accept(
+        self, invitation_digest: bytes, deputy: str, now: int, *, name: str = ""
+    ) -> Delegation | None:
+        """Make ``deputy``, whom people call ``name``, the deputy by an invitation, and return the
+        delegation.
 
         None where the invitation is unknown, over, ended or another's, all alike, and
         for the person who made it. The deputy who accepted may bring it again.
@@ -98,7 +101,9 @@ class SqlDelegations:
                 return delegation
             if not invites(delegation, now):
                 return None
-            return _written(connection, delegation, deputy=deputy, accepted_at=now)
+            return _written(
+                connection, delegation, deputy=deputy, deputy_name=name, accepted_at=now
+            )
 
     def of_subject(self, subject: str) -> tuple[Delegation, ...]:
         """Return a subject's delegations: all that were not ended, then the newest that were,
@@ -130,11 +135,11 @@ class SqlDelegations:
             found = _read(connection, query)
         return found[0] if found else None
 
-    def labels(self, delegation_ids: Collection[str]) -> dict[str, str]:
-        """Return, by id, what the representative calls the deputies of these delegations."""
+    def by_id(self, delegation_ids: Collection[str]) -> dict[str, Delegation]:
+        """Return those of these delegations that there are, by id."""
         query = select(_D.document).where(_D.delegation_id.in_(delegation_ids))
         with self._reader.connect() as connection:
-            return {each.delegation_id: each.label for each in _read(connection, query)}
+            return {each.delegation_id: each for each in _read(connection, query)}
 
     def end(self, delegation_id: str, by: str, now: int) -> Delegation:
         """End a delegation at once, and return it; one that was ended stays as it was.
@@ -179,11 +184,13 @@ def _written(connection: Connection, delegation: Delegation, **changed: object) 
 
 
 def _row(delegation: Delegation) -> dict[str, object]:
+    # A process of the version before, which may serve beside this one, refuses what it does not know.
+    untold = None if delegation.deputy_name else {"deputy_name"}
     return {
         "delegation_id": delegation.delegation_id,
         "subject": delegation.subject,
         "deputy": delegation.deputy,
         "valid_until": delegation.valid_until,
         "ended_at": delegation.ended_at,
-        "document": delegation.model_dump_json(),
+        "document": delegation.model_dump_json(exclude=untold),
     }

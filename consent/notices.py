@@ -1,21 +1,25 @@
-"""What subjects are told: the changes of their consents that others caused, and what deputies
-did for them.
+"""What subjects are told: the changes of their consents that others caused, what deputies did
+for them, and who became their deputy.
 
 Source: Civil Code of the PRC, article 924 (who acts for another reports what was done).
 """
 
 from typing import Final
 
-from sqlalchemy import Engine, func, or_, select
+from sqlalchemy import Engine, Select, func, or_, select
 
 from consent.connections import reader, writing
+from consent.delegation import INVITATION_SECONDS, Delegation
 from consent.inserts import INSERT
 from consent.model import Actor, ConsentChange
-from consent.tables import CONSENT_CHANGE, NOTICE_SEEN
+from consent.tables import CONSENT_CHANGE, DELEGATION, NOTICE_SEEN
 
 MOST_UNREAD: Final = 99
 """Unread notices are counted up to here."""
+# Seen by time, where the notices of consents are seen by place: in rows of their own.
+_ACCEPTED: Final = "accepted:"
 _CHANGE = CONSENT_CHANGE.c
+_D = DELEGATION.c
 _NOT_ITS_OWN: Final = or_(_CHANGE.actor != Actor.SUBJECT.value, _CHANGE.delegation != "")
 
 
@@ -46,11 +50,7 @@ class SqlNotices:
     def unread(self, principal: str, subject: str) -> int:
         """Return how many notices of ``subject`` a person has not seen, at most
         `MOST_UNREAD`."""
-        seen = (
-            select(NOTICE_SEEN.c.sequence)
-            .where(NOTICE_SEEN.c.principal == principal, NOTICE_SEEN.c.subject == subject)
-            .scalar_subquery()
-        )
+        seen = _seen(principal, subject).scalar_subquery()
         newer = (
             select(_CHANGE.sequence)
             .where(
@@ -79,3 +79,34 @@ class SqlNotices:
         )
         with writing(self._engine) as connection:
             connection.execute(query)
+
+    def accepted(self, principal: str, subject: str) -> tuple[Delegation, ...]:
+        """Return the delegations of ``subject`` whose acceptance a person has not seen, the last
+        accepted first, at most `MOST_UNREAD`."""
+        with self._reader.connect() as connection:
+            query = _seen(_ACCEPTED + principal, subject)
+            seen = connection.execute(query).scalar_one_or_none() or 0
+            documents = connection.execute(
+                select(_D.document)
+                .where(
+                    _D.subject == subject,
+                    _D.deputy != "",
+                    _D.invited_at > seen - INVITATION_SECONDS,
+                )
+                .order_by(_D.invited_at.desc(), _D.delegation_id)
+                .limit(MOST_UNREAD)
+            )
+            found = map(Delegation.model_validate_json, documents.scalars())
+            unseen = [each for each in found if (each.accepted_at or 0) > seen]
+        return tuple(sorted(unseen, key=lambda each: each.accepted_at or 0, reverse=True))
+
+    def accepted_seen(self, principal: str, subject: str, at: int) -> None:
+        """Remember that a person has seen who accepted delegations of ``subject`` up to ``at``
+        (seconds, UTC), as `seen` does."""
+        self.seen(_ACCEPTED + principal, subject, at)
+
+
+def _seen(principal: str, subject: str) -> Select[int]:
+    return select(NOTICE_SEEN.c.sequence).where(
+        NOTICE_SEEN.c.principal == principal, NOTICE_SEEN.c.subject == subject
+    )

@@ -218,7 +218,8 @@ SUBJECT_KEY: Final = Table(
     Column("removed_at", BigInteger),
 )
 
-# How far each person has seen the notices of a subject.
+# How far each person has seen the notices of a subject: of consents by their place, of accepted
+# delegations, in rows of their own, by their time (`consent.notices`).
 NOTICE_SEEN: Final = Table(
     "consent_notices_seen",
     METADATA,

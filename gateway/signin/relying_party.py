@@ -20,7 +20,7 @@ from creditgate import uscc
 from gateway.clock import Clock
 from gateway.oauth.jose import ALGORITHMS, MALFORMED, ProfileRegistry, fits, verified_claims
 from gateway.signin.attempts import Attempt
-from gateway.signin.identity import Identity
+from gateway.signin.identity import MOST_NAME, Identity
 from gateway.signin.principals import Principals
 from gateway.signin.provider import (
     IdentityProvider,
@@ -34,7 +34,6 @@ _ASSERTION_TYPE: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer
 _ASSERTION_SECONDS: Final = 60
 _SKEW_SECONDS: Final = 10
 _MOST_ID_TOKEN: Final = 16_384
-_MOST_NAME: Final = 200
 
 
 class _Claims(BaseModel):
@@ -190,7 +189,7 @@ class RelyingParty:
         return Identity(
             issuer=self._settings.issuer,
             subject=read.sub,
-            name=name[:_MOST_NAME].strip() or read.sub[:_MOST_NAME],
+            name=name[:MOST_NAME].strip() or read.sub[:MOST_NAME],
             uscc=company,
             # A clock that runs ahead must not make a sign-in look fresher than it is.
             auth_time=min(read.auth_time, now),

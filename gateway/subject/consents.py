@@ -7,7 +7,7 @@ from typing import Final
 
 from starlette.responses import Response
 
-from consent.delegation import Power
+from consent.delegation import Delegation, Power
 from consent.histories import History
 from consent.model import Consent
 from consent.removals import Duties, Removal
@@ -135,7 +135,7 @@ def _removal(consent: Consent, removal: Removal, now: int, language: Language) -
 class _Whole:
     standing: Standing
     history: History
-    deputies: Mapping[str, str]
+    deputies: Mapping[str, Delegation]
     duties: Duties | None
     keys: Sequence[SubjectKey]
 

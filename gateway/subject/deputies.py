@@ -24,7 +24,11 @@ POWERS: Final[dict[Power, Words]] = {
 
 @dataclass(frozen=True, slots=True)
 class DelegationLine:
-    """One delegation. ``state`` is "live", "open" (not accepted yet) or "over"."""
+    """One delegation. ``state`` is "live", "open" (not accepted yet) or "over".
+
+    ``accepted`` is when it was accepted, "" if nobody did, and ``deputy`` the name that was told
+    of who did, "" for none; ``meant`` is ``label`` where that is another.
+    """
 
     delegation_id: str
     subject: str
@@ -34,6 +38,9 @@ class DelegationLine:
     until: str
     state: str
     state_words: str
+    accepted: str
+    deputy: str
+    meant: str
 
 
 def delegation_line(
@@ -52,6 +59,9 @@ def delegation_line(
         moment(delegation.valid_until, language),
         state,
         said(language, words),
+        "" if delegation.accepted_at is None else moment(delegation.accepted_at, language),
+        delegation.deputy_name,
+        delegation.meant,
     )
 
 

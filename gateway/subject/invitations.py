@@ -8,6 +8,7 @@ from typing import Final
 from starlette.requests import Request
 from starlette.responses import Response
 
+from creditgate import plain_text
 from gateway.pages.addresses import addressed
 from gateway.pages.cookies import drop, keep
 from gateway.pages.rendering import language_of, see_other
@@ -43,6 +44,7 @@ async def show(visit: Visit) -> Response:
     return visit.page(
         "invitation.html",
         line=delegation_line(visit.parts.view(), offered, visit.now, visit.language),
+        name=_name_shown(visit),
         own=offered.appointed_by == visit.identity.representative,
         token=visit.browser.form_token(_to_accept(digest)),
     )
@@ -55,7 +57,11 @@ async def accept(visit: Visit) -> Response:
     if not visit.fresh:
         return see_other(visit.path(PLACE))
     accepted = await asyncio.to_thread(
-        visit.parts.delegations.accept, digest, visit.identity.representative, visit.now
+        visit.parts.delegations.accept,
+        digest,
+        visit.identity.representative,
+        visit.now,
+        name=_name_shown(visit),
     )
     if accepted is None:
         raise NotShown("changed")
@@ -88,6 +94,13 @@ def _digest(visit: Visit) -> bytes:
     if _SECRET.fullmatch(secret) is None:
         raise NotShown("missing")
     return hashlib.sha256(secret.encode()).digest()
+
+
+def _name_shown(visit: Visit) -> str:
+    """Return the name by which the company is told who accepted, "" for none that can stand on a
+    page."""
+    name = visit.identity.told_name
+    return "" if plain_text.fault(name) is not None else name
 
 
 def _to_accept(digest: bytes) -> str:

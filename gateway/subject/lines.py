@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from consent.delegation import Delegation
 from consent.model import COUNTERSIGNED, Actor, Consent, ConsentChange
 from consent.part_names import part_told
 from consent.removals import Duties, Removal
@@ -50,7 +51,8 @@ class ConsentLine:
 class ChangeLine:
     """One change of a consent: when, and what happened in a sentence.
 
-    ``deputy`` is what the representative calls who did it for the company, "" for nobody.
+    ``deputy`` is what who did it for the company is called, "" for nobody; ``meant`` what the
+    representative called whom it meant, where that is something else.
     """
 
     sequence: int
@@ -61,6 +63,7 @@ class ChangeLine:
     text: str
     reason: str
     deputy: str
+    meant: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,11 +115,11 @@ def change_line(
     view: AuthorityView,
     change: ConsentChange,
     consent: Consent,
-    deputies: Mapping[str, str],
+    deputies: Mapping[str, Delegation],
     language: Language,
 ) -> ChangeLine:
     """Return the line of one change of ``consent``; ``reason`` is in the words of whoever
-    gave it, ``deputies`` are labels of delegations by id."""
+    gave it, ``deputies`` are delegations by id."""
     reason = change.reason
     happened = _BY_DEPUTY if change.delegation else _HAPPENED
     words = happened.get((change.state, change.actor), STATES[change.state])
@@ -129,6 +132,7 @@ def change_line(
     elif consent.kept_elsewhere and change.actor == Actor.GATEWAY:
         # It says for the log what these say.
         words, reason = KEPT_ELSEWHERE.get(change.state, words), ""
+    under = deputies.get(change.delegation)
     return ChangeLine(
         change.sequence,
         change.consent_id,
@@ -137,7 +141,8 @@ def change_line(
         moment(change.at, language),
         said(language, words),
         reason,
-        deputies.get(change.delegation, ""),
+        "" if under is None else under.called,
+        "" if under is None else under.meant,
     )
 
 

@@ -1,5 +1,5 @@
-"""Notices: what became of a company's consents without its doing, or by a deputy's, and which
-operators have not told that they removed what they held under one."""
+"""Notices: what became of a company's consents without its doing, or by a deputy's, who became a
+deputy, and which operators have not told that they removed what they held under one."""
 
 import asyncio
 from collections.abc import Sequence
@@ -11,8 +11,10 @@ from consent.delegation import Power
 from consent.model import Consent, ConsentChange
 from consent.overdue import LateRemoval
 from gateway.pages.troubles import NotShown
+from gateway.subject.deputies import delegation_line
 from gateway.subject.lines import OverdueLine, change_line, overdue_line
 from gateway.subject.opening import deputies_of
+from gateway.subject.standing import newly_accepted
 from gateway.subject.visit import CompanyVisit
 
 _PAGE: Final = 30
@@ -28,6 +30,11 @@ async def show(visit: CompanyVisit) -> Response:
     overdue = [] if _before(visit) else await asyncio.to_thread(_overdue, visit)
     view, mine = visit.parts.view(), await asyncio.to_thread(_of_mine, visit, notices)
     deputies = await asyncio.to_thread(deputies_of, visit, notices)
+    accepted = (
+        ()
+        if _before(visit)
+        else await asyncio.to_thread(newly_accepted, visit.parts.notices, visit.acting)
+    )
     newest = notices[0].sequence if notices else 0
     return await visit.shown(
         "notices.html",
@@ -42,10 +49,15 @@ async def show(visit: CompanyVisit) -> Response:
             if each.consent_id in mine
         ],
         overdue=overdue,
+        accepted=[delegation_line(view, each, visit.now, visit.language) for each in accepted],
+        # Others may accept within this very second: what was shown in it is shown again.
+        accepted_at=min(
+            max((each.accepted_at or 0 for each in accepted), default=0), visit.now - 1
+        ),
         next_before=str(notices[-1].sequence) if len(read) > _PAGE else "",
         newest=newest,
         seen_token=visit.browser.form_token(visit.purpose("seen", str(newest)))
-        if unread and _before(visit) is None
+        if (unread or accepted) and _before(visit) is None
         else "",
     )
 
@@ -55,10 +67,12 @@ async def seen(visit: CompanyVisit) -> Response:
     newest = _sequence(visit.request.path_params.get("newest", ""))
     if newest is None:
         raise NotShown("missing")
-    await visit.form(visit.purpose("seen", str(newest)))
-    await asyncio.to_thread(
-        visit.parts.notices.seen, visit.acting.principal, visit.acting.subject, newest
-    )
+    form = await visit.form(visit.purpose("seen", str(newest)))
+    notices, whose = visit.parts.notices, (visit.acting.principal, visit.acting.subject)
+    await asyncio.to_thread(notices.seen, *whose, newest)
+    accepted_at = _sequence(form.get("accepted", ""))
+    if accepted_at is not None:
+        await asyncio.to_thread(notices.accepted_seen, *whose, accepted_at)
     return visit.sent_on("/notices")
 
 

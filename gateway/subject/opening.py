@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
+from consent.delegation import Delegation
 from consent.histories import History
 from consent.model import ConsentChange
 from gateway.pages.troubles import NotShown
@@ -38,6 +39,6 @@ def history(visit: CompanyVisit, consent_id: str) -> History:
     return found.get(consent_id, History())
 
 
-def deputies_of(visit: CompanyVisit, changes: Sequence[ConsentChange]) -> dict[str, str]:
-    """Return, by delegation, what the representative calls the deputies behind changes. Blocks."""
-    return visit.parts.delegations.labels({each.delegation for each in changes if each.delegation})
+def deputies_of(visit: CompanyVisit, changes: Sequence[ConsentChange]) -> dict[str, Delegation]:
+    """Return the delegations behind changes, by id. Blocks."""
+    return visit.parts.delegations.by_id({each.delegation for each in changes if each.delegation})

@@ -1,11 +1,13 @@
-"""Consents of one subject with what time and counts have made of them, page by page."""
+"""Consents of one subject with what time and counts have made of them, page by page; and what is
+new of its deputies."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
 
-from consent.delegation import Power
+from consent.delegation import Delegation, Power
 from consent.model import MOST_ANSWER_SECONDS, Consent
+from consent.notices import SqlNotices
 from consent.removals import Removal
 from consent.sql import SqlConsents
 from consent.states import EXHAUSTED, EXPIRED, FINAL, LIVE, OPEN, REQUESTED
@@ -97,6 +99,14 @@ def waiting(consents: SqlConsents, acting: Acting) -> tuple[Standing, ...]:
         for each in _standing(consents, chunk, acting.now)
         if each.state == REQUESTED and acting.under(Power.ANSWER, each.consent) is not None
     )
+
+
+def newly_accepted(notices: SqlNotices, acting: Acting) -> tuple[Delegation, ...]:
+    """Return the delegations whose acceptance is new to ``acting``, the last one first: a deputy
+    sees nothing of others' delegations. Blocks."""
+    if not acting.represents:
+        return ()
+    return notices.accepted(acting.principal, acting.subject)
 
 
 def _standing(consents: SqlConsents, chunk: tuple[Consent, ...], now: int) -> tuple[Standing, ...]:

@@ -18,7 +18,7 @@ from gateway.signin.identity import Identity
 from gateway.signin.sessions import IDLE_SECONDS, Browser
 from gateway.subject.acting import Acting, signed_in_freshly
 from gateway.subject.parts import SubjectParts
-from gateway.subject.standing import waiting
+from gateway.subject.standing import newly_accepted, waiting
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +107,8 @@ class CompanyVisit(Visit):
         if acting.sees_all:
             unread = parts.notices.unread(acting.principal, acting.subject)
             overdue = parts.overdue.of_subject(acting.subject, self.now, MOST_UNREAD)
-            counts["/notices"] = min(unread + len(overdue), MOST_UNREAD)
+            accepted = newly_accepted(parts.notices, acting)
+            counts["/notices"] = min(unread + len(overdue) + len(accepted), MOST_UNREAD)
         return counts
 
     def sent_on(self, path: str = "", **query: str) -> Response:

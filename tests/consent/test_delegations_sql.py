@@ -7,13 +7,14 @@ from threading import Barrier
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, select
 from sqlalchemy.exc import IntegrityError
 
 from consent.changing import Act
 from consent.delegation import INVITATION_SECONDS, Delegation, Power, live
 from consent.delegations_sql import MOST_A_DAY, MOST_OPEN, SqlDelegations
 from consent.model import Actor
+from consent.tables import DELEGATION
 from creditgate.refusal import Refused
 from tests.clock import NOW
 from tests.consent.store import ConsentStore, reason_of
@@ -69,6 +70,30 @@ def test_an_invitation_is_kept_and_accepted_by_whoever_brings_its_secret(
     assert delegations.get(made.delegation_id) == found
     assert delegations.of_deputy(DEPUTY) == (found,)
     assert delegations.of_subject(COMPANY) == (found,)
+
+
+def test_it_is_kept_what_whoever_accepts_is_called(
+    delegations: SqlDelegations, records_engine: Engine
+) -> None:
+    def document() -> str:
+        with records_engine.connect() as connection:
+            return connection.execute(select(DELEGATION.c.document)).scalar_one()
+
+    made = invited(delegations)
+    assert (made.called, made.meant) == (made.label, "")
+    # What has no name yet is read by a version that knows of none.
+    assert "deputy_name" not in document()
+    found = delegations.accept(DIGEST, DEPUTY, NOW, name="某人（虚构）")
+    assert found is not None
+    assert delegations.get(made.delegation_id) == found
+    assert (found.deputy_name, found.called, found.meant) == (
+        "某人（虚构）",
+        "某人（虚构）",
+        made.label,
+    )
+    # Who brings it again changes nothing.
+    assert delegations.accept(DIGEST, DEPUTY, NOW + 1, name="别人") == found
+    assert "某人（虚构）" in document()
 
 
 def test_an_invitation_is_accepted_once(delegations: SqlDelegations) -> None:

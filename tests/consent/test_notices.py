@@ -4,6 +4,7 @@ import pytest
 from sqlalchemy import Engine
 
 from consent.changing import Act
+from consent.delegation import INVITATION_SECONDS
 from consent.delegations_sql import SqlDelegations
 from consent.model import Actor
 from consent.notices import MOST_UNREAD, SqlNotices
@@ -56,9 +57,37 @@ def test_what_a_deputy_did_is_told_with_the_delegation_it_was_done_under(
         (made.consent_id, GRANTED),
     ]
     assert {each.delegation for each in told} == {invited.delegation_id}
-    assert delegations.labels([invited.delegation_id, "other"]) == {
-        invited.delegation_id: invited.label
+    assert delegations.by_id([invited.delegation_id, "other"]) == {
+        invited.delegation_id: delegations.get(invited.delegation_id)
     }
+
+
+def test_who_accepted_is_told_to_each_person_until_they_have_seen_it(
+    notices: SqlNotices, records_engine: Engine
+) -> None:
+    delegations = SqlDelegations(records_engine)
+    for number in range(3):
+        delegations.invite(delegation(), number.to_bytes(32))
+    delegations.invite(delegation(subject=OTHER_COMPANY), b"o" * 32)
+    assert notices.accepted(SIGNER, COMPANY) == ()
+    digests = (b"o" * 32, *(number.to_bytes(32) for number in (1, 0)))
+    _, first, second = (
+        delegations.accept(digest, DEPUTY, NOW + at, name="某人")
+        for at, digest in enumerate(digests)
+    )
+    assert notices.accepted(SIGNER, COMPANY) == (second, first)
+    notices.accepted_seen(SIGNER, COMPANY, NOW + 1)
+    assert notices.accepted(SIGNER, COMPANY) == (second,)
+    assert notices.accepted(DEPUTY, COMPANY) == (second, first)
+    # Nothing of consents is seen with it, nor the other way round.
+    notices.seen(DEPUTY, COMPANY, NOW + 9)
+    assert notices.accepted(DEPUTY, COMPANY) == (second, first)
+    # An invitation waits for days.
+    late = delegations.accept((2).to_bytes(32), DEPUTY, NOW + INVITATION_SECONDS - 1)
+    notices.accepted_seen(SIGNER, COMPANY, NOW + INVITATION_SECONDS - 2)
+    assert notices.accepted(SIGNER, COMPANY) == (late,)
+    notices.accepted_seen(SIGNER, COMPANY, NOW + INVITATION_SECONDS)
+    assert notices.accepted(SIGNER, COMPANY) == ()
 
 
 def test_unread_are_those_a_person_has_not_seen(

@@ -1,17 +1,24 @@
 """Deputies: appointed by a link, within limits, for a time, and withdrawn at once."""
 
+import asyncio
 import re
 from collections.abc import Iterator
 from typing import Any
 
 import httpx
 import pytest
+from google.protobuf.json_format import MessageToDict
+from sqlalchemy import update
 
 from consent.delegation import Delegation, Power
 from consent.delegations_sql import MOST_A_DAY, MOST_OPEN, SqlDelegations
 from consent.states import GRANTED, REFUSED, REVOKED
+from creditgate.v1.consent_service_pb2 import GetConsentRequest
+from creditgate.v1.consent_service_pb2_grpc import ConsentServiceStub
 from creditgate.v1.vocabulary_pb2 import Purpose
+from gateway.signin.tables import SESSION
 from gateway.subject.invitations import INVITATION_COOKIE
+from tests.consents.receipts import parts
 from tests.installation import eventually
 from tests.people import COMPANY, Browser, browser
 from tests.subject.world import (
@@ -55,6 +62,13 @@ async def accepted(
     return await world.send(page, "/my/invitations", visitor)
 
 
+async def told(world: World) -> int:
+    """Return how many notices are new to who is signed in."""
+    page = await world.browser.go(world.my("/consents"))
+    found = re.search(r"通知 <span class=\"count\">(\d+)", page.text)
+    return 0 if found is None else int(found[1])
+
+
 def delegations_of(world: World) -> SqlDelegations:
     """Return the delegations of the store."""
     return SqlDelegations(world.installation.engines.records)
@@ -91,7 +105,77 @@ async def test_a_deputy_answers_and_is_named_with_the_delegation(world: World) -
     notices = await world.browser.go(world.my("/notices"))
     history = await world.browser.go(world.my(f"/consents/{consent.consent_id}"))
     for page in (notices, history):
-        assert "受托人代贵单位同意授权（财务部刘洋（虚构））" in text_of(page)
+        assert "受托人代贵单位同意授权（刘洋（虚构），委托时写作“财务部刘洋（虚构）”）" in text_of(
+            page
+        )
+
+
+async def test_the_company_is_told_who_accepted_whoever_was_meant(world: World) -> None:
+    await world.signed_in()
+    link = link_of(await appointed(world, {**ALL, "label": "财务部刘洋（虚构）"}))
+    meant = "赵茜（虚构）接受了委托，委托时写作“财务部刘洋（虚构）”"
+    unread = await told(world)
+    async with browser(world.installation) as deputy:
+        offered = await deputy.sign_in(await deputy.go(link), ZHAO_QIAN)
+        assert "该单位会看到您的姓名：赵茜（虚构）" in text_of(offered)
+        await world.send(offered, "/my/invitations", deputy)
+        # Which of them the company may see is not for deputies to see.
+        assert meant not in text_of(await deputy.go(world.my("/notices")))
+        consent = world.ask()
+        shown = await deputy.go(world.my(f"/consents/{consent.consent_id}"))
+        await world.send(shown, "/grant", deputy)
+    listed = text_of(await world.browser.go(world.my("/delegations")))
+    assert re.search(r"财务部刘洋（虚构） 有效.*接受人赵茜（虚构），\d{4}-", listed, re.DOTALL)
+    notices = await world.browser.go(world.my("/notices"))
+    assert meant in text_of(notices)
+    # Asked for, granted, and accepted.
+    assert await told(world) == unread + 3
+    for page in (notices, await world.browser.go(world.my(f"/consents/{consent.consent_id}"))):
+        deed = "受托人代贵单位同意授权（赵茜（虚构），委托时写作“财务部刘洋（虚构）”）"
+        assert deed in text_of(page)
+    english = await world.browser.go(world.my("/notices?lang=en"))
+    assert "赵茜（虚构） accepted it, appointed as “财务部刘洋（虚构）”" in text_of(english)
+    await asyncio.sleep(1)
+    seen = await world.send(await world.browser.go(world.my("/notices")), "/seen")
+    assert meant not in text_of(seen)
+    assert await told(world) == 0
+
+
+async def test_operators_are_not_told_who_accepted(world: World) -> None:
+    await world.signed_in()
+    link = link_of(await appointed(world, ALL))
+    consent = world.ask()
+    async with browser(world.installation) as deputy:
+        await accepted(world, link, deputy)
+        shown = await deputy.go(world.my(f"/consents/{consent.consent_id}"))
+        await world.send(shown, "/grant", deputy)
+    async with world.gateway.channel() as channel:
+        stub = ConsentServiceStub(channel)
+        answer = await stub.GetConsent(GetConsentRequest(name=consent.name), timeout=10)
+    kept = answer.consent
+    assert kept.delegation
+    assert "刘洋" not in f"{MessageToDict(kept)} {parts(kept.receipt)}"
+
+
+async def test_a_name_that_the_provider_does_not_tell_is_not_made_up(world: World) -> None:
+    await world.signed_in()
+    link = link_of(await appointed(world, ALL))
+    async with browser(world.installation) as deputy:
+        await deputy.sign_in(await deputy.go(link), LIU_YANG)
+        # As where the provider tells no name: its own for the person stands in its place.
+        with world.installation.engines.authority.begin() as connection:
+            mine = SESSION.c.subject == LIU_YANG
+            connection.execute(update(SESSION).where(mine).values(name=LIU_YANG))
+        offered = await deputy.go(world.url("/my/invitations"))
+        assert "没有提供您的姓名" in text_of(offered)
+        await world.send(offered, "/my/invitations", deputy)
+    for path, words in (
+        ("/notices", "写给“财务部刘洋（虚构）”的委托已被接受"),
+        ("/delegations", "没有姓名记录"),
+    ):
+        page = await world.browser.go(world.my(path))
+        assert words in text_of(page)
+        assert LIU_YANG not in page.text
 
 
 async def test_withdrawal_acts_at_the_next_click(world: World) -> None:
