@@ -12,6 +12,7 @@ from sqlalchemy import update
 
 from consent.delegation import Delegation, Power
 from consent.delegations_sql import MOST_A_DAY, MOST_OPEN, SqlDelegations
+from consent.model import Actor
 from consent.states import GRANTED, REFUSED, REVOKED
 from creditgate.v1.consent_service_pb2 import GetConsentRequest
 from creditgate.v1.consent_service_pb2_grpc import ConsentServiceStub
@@ -196,6 +197,32 @@ async def test_withdrawal_acts_at_the_next_click(world: World) -> None:
         await deputy.go(link)
         assert (await deputy.go(world.url("/my/invitations"))).status_code == 404
     assert world.standing(consent).state != GRANTED
+
+
+@pytest.mark.parametrize(
+    ("power", "said"),
+    [
+        ("answer", "贵单位的代表可以随时撤回。"),
+        ("see", "贵单位的代表仍可以撤回。"),
+        ("revoke", "您仍可以撤回。"),
+    ],
+)
+async def test_a_deputy_is_told_that_it_can_revoke_only_where_it_can(
+    world: World, power: str, said: str
+) -> None:
+    await world.signed_in()
+    link = link_of(await appointed(world, {f"power-{power}": "on"}))
+    asked = world.ask()
+    held = world.move(world.given(), "pause", Actor.ADMINISTRATOR)
+    async with browser(world.installation) as deputy:
+        await accepted(world, link, deputy)
+        if power == "answer":
+            page = await deputy.go(world.my(f"/consents/{asked.consent_id}"))
+            page = await world.send(page, "/grant", deputy)
+        else:
+            page = await deputy.go(world.my(f"/consents/{held.consent_id}"))
+    assert said in text_of(page)
+    assert ("您仍可以撤回" in page.text or "您可以随时撤回" in page.text) == (power == "revoke")
 
 
 async def test_a_deputy_gives_it_up(world: World) -> None:
