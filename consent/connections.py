@@ -15,6 +15,8 @@ from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import OperationalError
 
 _PAUSE_SECONDS: Final = 0.000_25
+_IDLE_SECONDS: Final = 1
+_WAIT_SECONDS: Final = 2
 
 
 def reader(engine: Engine) -> Engine:
@@ -26,15 +28,39 @@ def reader(engine: Engine) -> Engine:
 
 @contextmanager
 def writing(engine: Engine) -> Generator[Connection]:
-    """Give a transaction that is durable when the block has ended, or has done nothing."""
+    """Give a transaction that is durable when the block has ended, or has done nothing.
+
+    Raises OperationalError for one that waits too long for another, and on PostgreSQL DBAPIError
+    for one that was left alone for so long that the server ended it (`bound`).
+    """
     if engine.dialect.name != "sqlite":
         with engine.begin() as connection:
+            bound(connection)
             yield connection
         return
     with reader(engine).connect() as connection:
         _take_write_lock(connection)
         yield connection
         connection.commit()
+
+
+def bound(connection: Connection) -> None:
+    """Have PostgreSQL end the connection's transaction by `limits`; a process stopped between two
+    writes of SQLite holds its file whatever is set."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(text(f"SELECT {limits()}"))
+
+
+def limits(idle_seconds: int = _IDLE_SECONDS, wait_seconds: int = _WAIT_SECONDS) -> str:
+    """Return the expression by which PostgreSQL ends the transaction that selects it, and its
+    session, where its process asks nothing for ``idle_seconds``: one that hangs keeps its locks
+    from nobody then. From there on no statement waits for a lock longer than ``wait_seconds``.
+
+    Only for this transaction: a pooler may give the session to others, and some refuse settings
+    at the start of one.
+    """
+    idle = f"set_config('idle_in_transaction_session_timeout', '{idle_seconds}s', true)"
+    return f"{idle} || set_config('lock_timeout', '{wait_seconds}s', true)"
 
 
 def take_turn(connection: Connection, lock: int) -> None:

@@ -23,6 +23,11 @@ from operators.tables import AUTHORITY_LOG
 
 CHANNEL: Final = "creditgate_authority"
 _APPEND_LOCK: Final = 0x63726D61
+# For one transaction: a process that hangs loses what it locked, and nobody waits without end.
+_LIMITS: Final = (
+    "set_config('idle_in_transaction_session_timeout', '2s', true)"
+    " || set_config('lock_timeout', '3s', true)"
+)
 _LOG = AUTHORITY_LOG.c
 _IDS_A_QUERY: Final = 500
 _HEAD: Final = select(func.coalesce(func.max(_LOG.sequence), 0))
@@ -56,7 +61,8 @@ class SqlAuthorityLog:
         reason: str,
         follows: int | None = None,
     ) -> tuple[Change, ...]:
-        """Write all drafts or none; see `AuthorityLog.append`."""
+        """Write all drafts or none; see `AuthorityLog.append`. Raises DBAPIError besides where another
+        writer is waited for in vain, or this one hung for too long."""
         with self._engine.begin() as connection:
             self._take_turn(connection)
             sequence = _head(connection)
@@ -131,7 +137,7 @@ class SqlAuthorityLog:
         # Writers go one after the other, so that sequences follow commit order. SQLite's
         # writers do so already.
         if self._on_postgresql:
-            connection.execute(text(f"SELECT pg_advisory_xact_lock({_APPEND_LOCK})"))
+            connection.execute(text(f"SELECT {_LIMITS}, pg_advisory_xact_lock({_APPEND_LOCK})"))
 
     def _read(self, query: Select[tuple[object, ...]]) -> tuple[Change, ...]:
         with self._reading() as connection:

@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 
 from sqlalchemy import Engine
 
+from consent.connections import writing
 from consent.lives import begin
 from consent.model import ConsentChange
 from consent.sql import SqlConsents
@@ -200,7 +201,7 @@ class ConsentClerk:
         changes = self._changes_behind(self._standing().followed[LIVES])
         if changes:
             granted = {change.consent_id for change in changes if change.state == GRANTED}
-            with self._engine.begin() as connection:
+            with writing(self._engine) as connection:
                 begin(connection, granted, now)
                 come_further(connection, LIVES, changes[-1].sequence)
         # So many at a time: short lives must not keep the clerk from all else.

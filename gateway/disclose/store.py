@@ -2,7 +2,8 @@
 
 Each method is one transaction. Writers queue behind one lock, so that event
 sequences are dense and in order of commit: whoever has read up to a sequence has
-missed nothing before it.
+missed nothing before it. One that waits too long for another raises
+DBAPIError, and so does on PostgreSQL one that hung for too long (`consent.connections.limits`).
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -10,6 +11,7 @@ from typing import Final
 
 from sqlalchemy import Connection, Engine, func, insert, select, text, update
 
+from consent.connections import bound, limits, take_turn
 from creditgate.refusal import Refused, Violation, invalid
 from creditgate.v1.disclosed_record_pb2 import DisclosedRecord, DisclosureEventKind
 from creditgate.v1.disclosure_service_pb2 import PublishRecordsResponse, RejectedRecord
@@ -43,6 +45,10 @@ DISCLOSURE_LOCK: Final = 0x63726463
 # Held to the commit by whoever ends a revision, and shared by whoever serves some, so
 # that serving waits for endings but not for publications of thousands of records.
 ENDING_LOCK: Final = 0x63726465
+# A batch of thousands of records is worked on between two statements, and waited for by the next:
+# as long as SQLite has its writers wait.
+_IDLE_SECONDS: Final = 5
+_WAIT_SECONDS: Final = 10
 _ENDED: Final = RejectionReason.RECORD_ENDED
 _DIFFERS: Final = RejectionReason.RECORD_DIFFERS
 
@@ -245,15 +251,17 @@ class DisclosureStore:
         return Ended(sequence, at)
 
 
-def _lock(connection: Connection, lock: int = DISCLOSURE_LOCK) -> None:
+def _lock(connection: Connection) -> None:
     if connection.dialect.name == "postgresql":
-        connection.execute(text(f"SELECT pg_advisory_xact_lock({lock})"))
+        bounds = limits(_IDLE_SECONDS, _WAIT_SECONDS)
+        lock = f"pg_advisory_xact_lock({DISCLOSURE_LOCK})"
+        connection.execute(text(f"SELECT {bounds}, {lock}"))
 
 
 def keep_use_out(connection: Connection) -> None:
     """Wait until no use is being metered, and let none be until the transaction ends; on SQLite
     who writes has the ledger to itself already."""
-    _lock(connection, ENDING_LOCK)
+    take_turn(connection, ENDING_LOCK)
 
 
 def _head(connection: Connection) -> int:
@@ -293,6 +301,7 @@ def _line_of(admitted: Admitted) -> Line:
 
 
 def _void(connection: Connection, sequence: int, ended_by: int) -> None:
+    bound(connection)
     keep_use_out(connection)
     connection.execute(
         update(REVISIONS).where(REVISIONS.c.sequence == sequence).values(ended_by=ended_by)

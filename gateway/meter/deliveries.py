@@ -18,6 +18,7 @@ from sqlalchemy import (
     update,
 )
 
+from consent.connections import bound
 from gateway.meter.delivery import (
     ENDED,
     OPEN,
@@ -76,6 +77,7 @@ class Deliveries:
         ``now`` in seconds UTC. Raises OtherPayload, AlreadySettled.
         """
         with self._engine.begin() as connection:
+            bound(connection)
             row = None
             while row is None:
                 _begin(connection, key, payload_digest, now)
@@ -103,6 +105,7 @@ class Deliveries:
         their revisions in order; what it had and has no more is noted. None where the delivery
         is not this turn's any more."""
         with self._engine.begin() as connection:
+            bound(connection)
             row = connection.execute(
                 select(DELIVERIES).where(is_of(key), _is_had_by(turn)).with_for_update()
             ).first()
@@ -132,6 +135,7 @@ class Deliveries:
         changes: dict[str, Any] = {"chunk": reached.chunk, "entries": reached.entries}
         changes["touched_at"] = now
         with self._engine.begin() as connection:
+            bound(connection)
             had = and_(is_of(key), _is_had_by(turn))
             if is_last:
                 omits = connection.execute(select(DELIVERIES.c.omitted).where(had)).scalar()

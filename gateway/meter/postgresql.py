@@ -13,6 +13,7 @@ from functools import cache
 from typing import Final
 from zlib import crc32
 
+from psycopg.errors import LockNotAvailable
 from sqlalchemy import (
     ARRAY,
     BigInteger,
@@ -21,7 +22,9 @@ from sqlalchemy import (
     Integer,
     String,
     Table,
+    Text,
     bindparam,
+    cast,
     func,
     literal_column,
     select,
@@ -30,6 +33,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 
+from consent.connections import bound, limits
 from consent.relied import ConsentVersion
 from consent.tables import CONSENT, CONSENT_REMOVAL
 from gateway.disclose.store import ENDING_LOCK
@@ -67,14 +71,22 @@ from gateway.meter.store import (
     usage_rows,
 )
 from gateway.meter.tables import QUOTA, REFUSALS, USAGE
+from gateway.storage.hung import end_hung_sessions
 
 _OPERATOR_LOCKS: Final = 0x63726D75
 _LOCKED: Final = (
     func.unnest(bindparam("locks", type_=ARRAY(Integer))).table_valued("key").render_derived()
 )
+# In this order, with no trip to the server more: a process that hangs must not hold what it locks,
+# and it must not wait without end for what another holds.
 _LOCK: Final = union_all(
-    select(func.pg_advisory_xact_lock_shared(literal_column(str(ENDING_LOCK)))),
-    select(func.pg_advisory_xact_lock(literal_column(str(_OPERATOR_LOCKS)), _LOCKED.c.key)),
+    select(literal_column(limits())),
+    select(
+        cast(func.pg_advisory_xact_lock_shared(literal_column(str(ENDING_LOCK))), Text),
+    ),
+    select(
+        cast(func.pg_advisory_xact_lock(literal_column(str(_OPERATOR_LOCKS)), _LOCKED.c.key), Text)
+    ),
 )
 _ASKED: Final = (
     func.unnest(
@@ -161,9 +173,11 @@ class PostgresLedgerStore:
                 cursor.execute(self._statements.lock, (_locks(claims),))
             yield _PostgresTransaction(cursor, self._statements)
             held.commit()
-        except BaseException:
+        except BaseException as error:
             # Closing rolls back, and what failed once is not used again.
             held.invalidate()
+            if isinstance(error, LockNotAvailable):
+                end_hung_sessions(self._engine)
             raise
         held.close()
 
@@ -180,9 +194,10 @@ class PostgresLedgerStore:
 
 
 def lock_operator(connection: Connection, operator_id: str) -> None:
-    """Take the ledger's lock on an operator until the transaction ends; on SQLite who writes
-    has it already."""
+    """Take the ledger's lock on an operator until the transaction ends, which from then on is bound
+    as the ledger's are; on SQLite who writes has it already."""
     if connection.dialect.name == "postgresql":
+        bound(connection)
         lock = func.pg_advisory_xact_lock(_OPERATOR_LOCKS, _lock(operator_id))
         connection.execute(select(lock))
 

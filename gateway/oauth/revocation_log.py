@@ -5,6 +5,7 @@ from typing import Final, Protocol
 
 from sqlalchemy import Connection, Engine, delete, func, insert, select, text
 
+from consent.connections import limits
 from gateway.oauth.revocations import LoggedRevocation, Revocation
 from gateway.oauth.tables import REVOCATION
 from gateway.storage.engines import reading
@@ -57,7 +58,7 @@ def append_revocations(connection: Connection, revocations: Iterable[Revocation]
     # Writers go one after the other, so that sequences follow commit order. SQLite's
     # writers do so already.
     if on_postgresql:
-        connection.execute(text(f"SELECT pg_advisory_xact_lock({_APPEND_LOCK})"))
+        connection.execute(text(f"SELECT {limits()}, pg_advisory_xact_lock({_APPEND_LOCK})"))
     newest = connection.execute(select(func.coalesce(func.max(_ROW.sequence), 0))).scalar_one()
     # The newest stays, whatever its age: the next sequence follows from it.
     connection.execute(delete(REVOCATION).where(_ROW.expires_at <= now, _ROW.sequence < newest))

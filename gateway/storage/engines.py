@@ -26,6 +26,7 @@ from sqlalchemy.exc import InvalidatePoolError
 from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
 from gateway.config import USUAL_CONNECTIONS
+from gateway.storage.hung import end_them_when_locks_are_not_given
 
 _READS: Final = "creditgate_reads"
 _BUSY_MILLISECONDS: Final = 10_000
@@ -211,6 +212,7 @@ def postgresql_engine(database: str, connections: int, *, of_the_primary: bool =
         pool_timeout=_WAIT_SECONDS,
     )
     _ask_the_idle(engine)
+    end_them_when_locks_are_not_given(engine)
 
     @event.listens_for(engine, "connect")
     def configure(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
