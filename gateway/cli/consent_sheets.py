@@ -71,7 +71,18 @@ def access_sheet(accesses: Iterable[pb.ConsentAccess]) -> Sheet:
     """Return uses of records, one a row."""
     return Sheet(
         "Accesses",
-        ("served", "operator", "item", "purpose", "region", "disclosed_by", "consent", "record"),
+        (
+            "served",
+            "operator",
+            "item",
+            "purpose",
+            "region",
+            "disclosed_by",
+            "consent",
+            "record",
+            "sent_again",
+            "last_sent_again",
+        ),
         [
             (
                 utc(access.serve_time),
@@ -82,9 +93,12 @@ def access_sheet(accesses: Iterable[pb.ConsentAccess]) -> Sheet:
                 access.home_region,
                 access.consent,
                 access.record or ("recognised" if access.recognised else "nothing found"),
+                str(access.given_again.times),
+                utc(access.given_again.last_time) if access.given_again.times else "",
             )
             for access in accesses
         ],
+        frozenset({"sent_again"}),
     )
 
 

@@ -130,7 +130,7 @@ def _told(step: pb.TraceStep) -> tuple[str, str, str, str]:
         case "usage":
             usage = step.usage
             record = " ".join(filter(None, (usage.record, usage.home_region)))
-            return "used", terms.show_purpose(usage.purpose), record, usage.client_id
+            return _used(step), terms.show_purpose(usage.purpose), record, usage.client_id
         case "removal":
             return _gone(step.removal), "", "", step.removal.operator_id
         case "decision":
@@ -146,6 +146,12 @@ def _told(step: pb.TraceStep) -> tuple[str, str, str, str]:
             return _found(step), "", step.finding.record, step.finding.operator_id
         case _:
             return terms.show_consent_state(step.consent.state), "", "", ""
+
+
+def _used(step: pb.TraceStep) -> str:
+    """Return that a record was used, and how often it was sent again to retries."""
+    again = step.given_again
+    return f"used; sent again {again.times}, last {utc(again.last_time)}" if again.times else "used"
 
 
 def _gone(removal: pb.RemovalTrace) -> str:

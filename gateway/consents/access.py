@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from creditgate.v1.vocabulary_pb2 import Purpose
+from gateway.consents.given_again import GivenAgain
 from gateway.settle.usage import usage_name
 
 
@@ -51,7 +52,8 @@ class Access:
     record, by its entity identifier, "" for this one. ``recognised`` tells instead that what another
     region states of the item was recognised under the consent, without any record.
     ``asking_operator`` is for which of its operators another region asked, by the id that one has
-    there, "" where an operator of this region asked for itself.
+    there, "" where an operator of this region asked for itself. ``again`` tells how often retries
+    were given the record once more, None where none was.
     """
 
     place: Place
@@ -73,6 +75,7 @@ class Access:
     home_region: str = ""
     recognised: bool = False
     asking_operator: str = ""
+    again: GivenAgain | None = None
 
     @property
     def usage_name(self) -> str:

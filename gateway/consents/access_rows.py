@@ -2,19 +2,23 @@
 
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Row
 
 from consent.model import Consent
 from creditgate.v1.vocabulary_pb2 import Purpose
 from gateway.consents.access import Access, Answered, Place
+from gateway.consents.given_again import GivenAgain, Replayed
 from gateway.meter.bearers import bearers_of_lines, licences_of
 from gateway.meter.model import LineCount
 from gateway.meter.under_consent import RECOGNISED_PREFIX, items_under
 
 LedgerRow = Row[*tuple[Any, ...]]
 """A row of `gateway.meter.tables.USAGE`, or of a revision with its line."""
+
+
+_NEVER: Final = Replayed()
 
 
 def entries_of(
@@ -24,13 +28,14 @@ def entries_of(
     consent: Consent | None,
     elsewhere: Collection[str] = (),
     asking_operator: str = "",
+    replayed: Replayed = _NEVER,
 ) -> Iterator[Access]:
     """Yield what an answer gave of a subject's records, in the answer's order.
 
     ``elsewhere`` are items that other regions gave records of for the same question, and
-    ``asking_operator`` is as in `Access`. ``entries`` are the sequences of all it held,
-    ``revisions`` those of them that are the subject's; ``consent`` is the subject's own that it
-    rests on, None where it has none. Items looked for under it of which nothing was found come
+    ``asking_operator`` is as in `Access`; ``replayed`` is what retries were given again. ``entries``
+    are the sequences of all it held, ``revisions`` those of them that are the subject's;
+    ``consent`` is the subject's own that it rests on, None where it has none. Items looked for under it of which nothing was found come
     last; an answer older than these are kept names none of them.
     """
     prices = {line.line_no: line.unit_price for line in _line_counts(answer.lines)}
@@ -47,7 +52,17 @@ def entries_of(
         if under:
             found.add(revision.item)
         fee, licence = prices[revision.line_no], licences[revision.line_no]
-        yield _access(answer, number, under, revision.item, licence, asking_operator, revision, fee)
+        yield _access(
+            answer,
+            number,
+            under,
+            revision.item,
+            licence,
+            asking_operator,
+            revision,
+            fee,
+            replayed.of(sequence),
+        )
     if consent is None:
         return
     looked_for = answer.asked_items.split() or ([] if found else [""])
@@ -66,6 +81,7 @@ def _access(
     asking_operator: str,
     revision: LedgerRow | None = None,
     fee: int = 0,
+    again: GivenAgain | None = None,
 ) -> Access:
     return Access(
         place=Place(answer.sequence, number),
@@ -86,6 +102,7 @@ def _access(
         fee=fee,
         recognised=revision is None and answer.request_id.startswith(RECOGNISED_PREFIX),
         asking_operator=asking_operator,
+        again=again,
     )
 
 

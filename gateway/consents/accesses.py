@@ -27,6 +27,7 @@ from gateway.consents.access import (
 )
 from gateway.consents.access_rows import LedgerRow, answered_of, entries_of
 from gateway.consents.followed import come_to
+from gateway.consents.given_again import Replays
 from gateway.consents.region_accesses import GivenElsewhere, charged, questions
 from gateway.disclose.tables import LINES, REVISIONS
 from gateway.meter.model import ANSWER, unpack_entries
@@ -181,6 +182,7 @@ class Accesses:
             revisions = _revisions(connection, set().union(*entries.values()), subject)
             elsewhere = GivenElsewhere(connection, answers.values())
             asking = _asking(connection, answers.values())
+            replays = Replays(connection, answers.values())
             for sequence in wanted:
                 answer = answers[sequence]
                 name = answer.consent or elsewhere.under(answer)
@@ -192,7 +194,10 @@ class Accesses:
                 given = set() if consent is None else elsewhere.found(answer, consent)
                 own = consent if answer.consent else None
                 for_whom = asking.get(sequence, "")
-                found = entries_of(answer, entries[sequence], revisions, own, given, for_whom)
+                again = replays.of(answer)
+                found = entries_of(
+                    answer, entries[sequence], revisions, own, given, for_whom, again
+                )
                 yield from reversed(list(found))
 
     def _under(self, name: str) -> Under:

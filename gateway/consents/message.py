@@ -17,6 +17,7 @@ from creditgate.v1 import consent_service_pb2 as pb
 from creditgate.v1.vocabulary_pb2 import Interval, Purpose
 from gateway.clock import Clock
 from gateway.consents.artefact import representative
+from gateway.consents.given_again import GivenAgain
 
 MOST_HISTORY: Final = 500
 """Most changes of a consent that are told with it: as many of the first as of the last."""
@@ -163,3 +164,8 @@ def removal_message(removal: Removal, now: int) -> pb.ConsentRemoval:
     if removal.acknowledged_at is not None:
         message.acknowledge_time.seconds = removal.acknowledged_at
     return message
+
+
+def again_message(again: GivenAgain) -> pb.GivenAgain:
+    """Return how often a record was given again as its message."""
+    return pb.GivenAgain(times=again.times, last_time=Timestamp(seconds=again.last_at))

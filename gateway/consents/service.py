@@ -22,7 +22,7 @@ from gateway.consents.accesses import Access, Accesses
 from gateway.consents.artefact import subject_page
 from gateway.consents.desk import ConsentDesk
 from gateway.consents.listing import AccessesAsked, ConsentsAsked, accesses_asked, consents_asked
-from gateway.consents.message import ConsentMessages
+from gateway.consents.message import ConsentMessages, again_message
 from gateway.consents.request import asked_consent, consent_id_of, revocation, unknown_consent
 from gateway.consents.watch import ConsentWatch
 from gateway.shares import Shares
@@ -200,4 +200,5 @@ def _access_message(access: Access) -> pb.ConsentAccess:
         serve_time=Timestamp(seconds=access.served_at),
         home_region=access.home_region,
         recognised=access.recognised,
+        given_again=None if access.again is None else again_message(access.again),
     )

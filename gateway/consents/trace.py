@@ -17,7 +17,12 @@ from gateway.authenticate.caller import Caller
 from gateway.consents.access import Access, Answered, Period, Place
 from gateway.consents.accesses import Accesses
 from gateway.consents.listing import TraceAsked, TracePlace, trace_asked
-from gateway.consents.message import MOST_HISTORY, ConsentMessages, event_message
+from gateway.consents.message import (
+    MOST_HISTORY,
+    ConsentMessages,
+    again_message,
+    event_message,
+)
 from gateway.consents.refused import RefusedCall, RefusedCalls
 from gateway.consents.request import unknown_consent
 from gateway.consents.trace_message import (
@@ -171,6 +176,8 @@ def _message_of(step: _Step, consent: Consent) -> pb.TraceStep:
             message.decision.CopyFrom(allowed_message(answer))
         case Access() as use:
             message.usage.CopyFrom(usage_message(use))
+            if use.again is not None:
+                message.given_again.CopyFrom(again_message(use.again))
         case RefusedCall() as call:
             message.decision.CopyFrom(refused_message(call, consent.name))
         case Removal() as removal:

@@ -27,8 +27,8 @@ class OnEitherStore(Generic[_Statements]):
         (head,) = self._cursor.fetchall()[0]
         return head or 0
 
-    def note_replays(self, again: Collection[Again], now: int) -> None:
-        """Write that answers are given again, and tell it."""
+    def note_replays(self, again: Mapping[Again, int], now: int) -> None:
+        """Write that answers are given again, each so often, and tell it."""
         rows = rows_of(again, now)
         self._cursor.executemany(self._statements.replayed, rows)
         self._cursor.executemany(self._statements.told, written(rows))

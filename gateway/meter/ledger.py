@@ -263,6 +263,14 @@ def _given_again(claims: Sequence[UsageClaim], outcomes: Sequence[Outcome]) -> s
         for claim, outcome in zip(claims, outcomes, strict=True)
         if claim.entries and isinstance(outcome, Replayed)
     }
+def _given_again(claims: Sequence[UsageClaim], outcomes: Sequence[Outcome]) -> dict[Again, int]:
+    """Return the answers that retries are given with records, what of them, and how often."""
+    found: dict[Again, int] = {}
+    for claim, outcome in zip(claims, outcomes, strict=True):
+        if claim.entries and isinstance(outcome, Replayed):
+            again = Again(claim.answer_key, claim.entries)
+            found[again] = found.get(again, 0) + 1
+    return found
 
 
 def _marks(

@@ -137,8 +137,8 @@ class LedgerTransaction(Protocol):
         """Return of each claim the answer its request and chunk was given before."""
         ...
 
-    def note_replays(self, again: Collection[Again], now: int) -> None:
-        """Write that answers are given again at ``now`` (seconds, UTC), and tell it."""
+    def note_replays(self, again: Mapping[Again, int], now: int) -> None:
+        """Write that answers are given again at ``now`` (seconds, UTC), each so often, and tell it."""
         ...
 
     def used(self, days: Iterable[QuotaDay], now: int) -> dict[QuotaDay, DayUse]:

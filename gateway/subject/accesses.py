@@ -13,10 +13,12 @@ from starlette.responses import Response
 from consent.delegation import Power
 from gateway.authority.view import AuthorityView
 from gateway.consents.accesses import Access, Period, Place
+from gateway.consents.given_again import GivenAgain
 from gateway.consents.plain import item_name, purpose_name, region_name
 from gateway.pages.moments import day, moment, time_of_day
 from gateway.pages.rendering import Language
 from gateway.pages.troubles import NotShown
+from gateway.pages.words import said
 from gateway.subject.lines import operator_name
 from gateway.subject.naming import consent_id_of
 from gateway.subject.visit import CompanyVisit
@@ -33,7 +35,8 @@ class AccessLine:
     """Records of one item and division served in one answer, or none that it found. ``asking`` is
     for which of its operators another region asked, "" for none; ``disclosed_by`` the other region
     that disclosed them, "" for this one; ``recognised`` tells that what another region states of
-    the item was recognised instead."""
+    the item was recognised instead; ``again`` that the same was sent once more, "" where it was
+    not."""
 
     at: str
     operator: str
@@ -46,6 +49,7 @@ class AccessLine:
     found: bool
     recognised: bool
     consent_id: str
+    again: str
 
 
 async def show(visit: CompanyVisit) -> Response:
@@ -119,6 +123,7 @@ def _told(access: Access) -> tuple[object, ...]:
         access.home_region,
         access.consent,
         bool(access.record_id),
+        access.again,
     )
 
 
@@ -135,7 +140,18 @@ def _line(view: AuthorityView, access: Access, records: int, language: Language)
         found=bool(access.record_id),
         recognised=access.recognised,
         consent_id=access.consent.removeprefix("consents/"),
+        again="" if access.again is None else _again(access.again, language),
     )
+
+
+def _again(again: GivenAgain, language: Language) -> str:
+    last = moment(again.last_at, language)
+    times = "once" if again.times == 1 else f"{again.times} times"
+    words = (
+        f"同一次查询的结果又发送了 {again.times} 次，最近一次：{last}，未另行计次",
+        f"The same answer was sent again {times}, last on {last}; not counted as another use",
+    )
+    return said(language, words)
 
 
 def _place(text: str) -> Place | None:

@@ -150,6 +150,13 @@ async def test_uses_are_listed_and_an_end_is_cleared_up(desk: Desk) -> None:
     [access] = (await desk.answer("accesses", name))["accesses"]
     assert (access["consent"], access["item"]) == (name, CONSENT_ITEM)
     assert f"tax-{consent.subject}" in await desk.shown("accesses", name)
+    for _ in range(3):
+        await desk.counter.use(consent, request_id="r-again")
+    used, *_ = (await desk.answer("accesses", name))["accesses"]
+    assert (used["given_again"]["times"], "last_time" in used["given_again"]) == ("2", True)
+    shown = await desk.shown("accesses", name)
+    assert "sent_again" in shown
+    assert "last_sent_again" in shown
     revoked = await desk.answer("revoke", name, "--reason", "no longer needed")
     assert revoked["consent"]["removal"]["data_life_end"] == "DATA_LIFE_END_DELETE"
     assert "copies: delete until" in await desk.shown("watch", "--for", "1")

@@ -9,6 +9,8 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from creditgate.v1 import consent_service_pb2 as pb
 from creditgate.v1 import credit_record_service_pb2 as records_pb
 from creditgate.v1.credit_record_service_pb2_grpc import CreditRecordServiceStub
+from creditgate.v1.disclosure_service_pb2 import WithdrawRecordRequest
+from creditgate.v1.disclosure_service_pb2_grpc import DisclosureServiceStub
 from creditgate.v1.vocabulary_pb2 import Interval
 from gateway.consents.accesses import ALWAYS, Access, Accesses, Place
 from gateway.settle.usage import usage_name
@@ -105,6 +107,46 @@ async def test_a_use_under_a_consent_is_listed_at_once_with_everything_of_it(
     assert (read.client_id, read.revision) == (OPERATOR_CLIENT, 1)
     assert use.usage == usage_name(OPERATOR_ID, read.usage_index, read.place.number)
     assert (await counter.read(consent.name)).answered_requests == 1
+
+
+async def test_what_retries_were_given_again_is_told_with_the_use_it_is_no_other(
+    counter: Counter,
+) -> None:
+    subject = await published(counter, public=0, closed=2)
+    once = counter.terms(access_mode=pb.CONSENT_ACCESS_MODE_ONCE)
+    consent, request_id = await counter.given(subject, once), uuid4().hex
+    await counter.use(consent, request_id=request_id)
+    assert not any(use.HasField("given_again") for use in await listed(counter, subject=subject))
+    before = counter.now
+    for _ in range(4):
+        again = await counter.use(consent, request_id=request_id)
+        assert again.receipt.replayed
+    for uses in (
+        await listed(counter, subject=subject),
+        await listed(counter, consent=consent.name),
+    ):
+        assert len(uses) == 2
+        assert {use.given_again.times for use in uses} == {4}
+        assert all(before <= use.given_again.last_time.seconds <= counter.now for use in uses)
+    assert (await counter.read(consent.name)).answered_requests == 1
+
+
+async def test_a_record_that_only_some_retries_had_is_told_as_often_as_it_was_given(
+    counter: Counter,
+) -> None:
+    subject = await published(counter, public=0, closed=2)
+    consent, request_id = await counter.given(subject), uuid4().hex
+    for _ in range(2):
+        await counter.use(consent, request_id=request_id)
+    async with counter.gateway.channel(PUBLISHER) as publisher:
+        await DisclosureServiceStub(publisher).WithdrawRecord(
+            WithdrawRecordRequest(
+                name=f"records/c-{subject}-0", expected_revision=1, reason="published in error"
+            )
+        )
+    await counter.use(consent, request_id=request_id)
+    given = {use.record: use.given_again.times for use in await listed(counter, subject=subject)}
+    assert given == {f"records/c-{subject}-0": 1, f"records/c-{subject}-1": 2}
 
 
 async def test_public_records_that_come_along_are_not_under_the_consent(

@@ -103,6 +103,19 @@ async def test_a_consent_leads_to_every_use_and_to_its_receipt(counter: Counter)
         assert step.step_time == own[step.WhichOneof("step") or ""]
 
 
+async def test_how_often_a_use_was_sent_again_is_told_with_it(counter: Counter) -> None:
+    consent, request_id = await counter.given(await counter.published()), uuid4().hex
+    for _ in range(3):
+        await counter.use(consent, request_id=request_id)
+    await counter.use(consent)
+    steps, _ = await traced(counter, consent)
+    assert [step.given_again.times for step in steps if step.HasField("usage")] == [2, 0]
+    assert [step.HasField("given_again") for step in steps if step.HasField("usage")] == [
+        True,
+        False,
+    ]
+
+
 async def _proved(counter: Counter, consent: consent_pb.Consent, number: int) -> bool:
     """Tell whether so many decisions about a consent are told with where they are logged."""
     steps, _ = await traced(counter, consent)

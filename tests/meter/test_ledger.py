@@ -70,14 +70,17 @@ def test_a_retry_that_is_given_records_is_noted_and_no_other(records_engine: Eng
     ledger.commit(uses)
     for at in (NOW + 5, NOW + 9):
         clock.at = at
-        outcomes = ledger.commit([uses[0], uses[1], uses[3]] if at == NOW + 5 else [uses[0]])
+        # In one group as in several: each is one time more.
+        outcomes = ledger.commit([*uses[:2], uses[3]] if at == NOW + 5 else [uses[0]] * 2)
         assert {type(each) for each in outcomes} == {Replayed}
     with reading(records_engine) as connection:
         rows = connection.execute(select(REPLAYS).order_by(REPLAYS.c.request_id)).all()
         told = connection.execute(select(WRITES.c.written, WRITES.c.row_key)).all()
-    assert [(*row[:3], [*unpack_entries(row.entries)], row.replayed_at) for row in rows] == [
-        ("alpha", "r-1", 0, [1], NOW + 9),
-        ("alpha", "r-4", 2, [1], NOW + 5),
+    assert [
+        (*row[:3], [*unpack_entries(row.entries)], row.replayed_at, row.times) for row in rows
+    ] == [
+        ("alpha", "r-1", 0, [1], NOW + 9, 3),
+        ("alpha", "r-4", 2, [1], NOW + 5, 1),
     ]
     # Each time it was: the state that a fact is logged of.
     assert {each.written for each in told} == {REPLAYS.name}
@@ -95,9 +98,9 @@ def test_a_retry_that_is_given_less_is_noted_with_what_it_was_given(
         ledger.commit([claim("r-1", given)])
     with reading(records_engine) as connection:
         rows = connection.execute(select(REPLAYS).order_by(REPLAYS.c.replayed_at)).all()
-    assert [([*unpack_entries(row.entries)], row.replayed_at) for row in rows] == [
-        ([1, 2], NOW + 1),
-        ([2], NOW + 9),
+    assert [([*unpack_entries(row.entries)], row.replayed_at, row.times) for row in rows] == [
+        ([1, 2], NOW + 1, 1),
+        ([2], NOW + 9, 2),
     ]
 
 

@@ -16,6 +16,7 @@ from consent.queries import ConsentQueries
 from consent.tables import WRITES
 from consent.writes import row_key
 from gateway.disclose.tables import LINES
+from gateway.meter.replays import REPLAYS
 from gateway.reports.store import SqlReports
 from gateway.storage.engines import Engines
 from gateway.storage.migrate import Schema, alembic_config, upgrade, upgrade_all
@@ -265,6 +266,27 @@ def test_what_other_regions_answered_before_it_was_logged_is_logged(
                 select(WRITES.c.row_key).where(WRITES.c.written == "region_answers")
             ).scalars()
             assert sorted(told) == sorted(row_key(key) for key in keys)
+
+
+def test_what_was_given_again_before_it_was_counted_was_so_once_at_least_and_is_logged_anew(
+    stores: SqliteStores | PostgresStores,
+) -> None:
+    with stores.database(migrated=False) as store, engines_of(*store) as engines:
+        upgraded(engines.records, "records", "0033")
+        with engines.records.begin() as connection:
+            table = Table("usage_replays", MetaData(), autoload_with=connection)
+            values = {each.name: _some(each) for each in table.columns}
+            keys = [("alpha", f"r-{number}", 0, "ab" * 32) for number in range(1_003)]
+            names = [column.name for column in REPLAYS.primary_key]
+            rows = [values | dict(zip(names, key, strict=True)) for key in keys]
+            connection.execute(insert(table), rows)
+        upgrade_all(engines)
+        with engines.records.connect() as connection:
+            told = connection.execute(
+                select(WRITES.c.row_key).where(WRITES.c.written == "usage_replays")
+            ).scalars()
+            assert sorted(told) == sorted(row_key(key) for key in keys)
+            assert set(connection.execute(select(REPLAYS.c.times)).scalars()) == {1}
 
 
 def _some(column: Column[Any]) -> object:

@@ -70,6 +70,24 @@ async def test_a_record_of_another_region_is_told_with_the_region_that_gave_it(
     assert "还没有取得过任何信息" not in text_of(revoking)
 
 
+async def test_that_the_same_answer_was_sent_again_is_told_in_plain_words(world: World) -> None:
+    consent, request_id = world.given(world.terms((TAX,))), str(uuid4())
+    for _ in range(2):
+        await world.use(consent, [TAX], request_id)
+    await world.signed_in()
+
+    async def told(language: str) -> str:
+        path = f"/accesses?consent={consent.consent_id}&lang={language}"
+        return text_of(await world.browser.go(world.my(path)))
+
+    assert "同一次查询的结果又发送了 1 次，最近一次：" in await told("zh")
+    assert "The same answer was sent again once, last on " in await told("en")
+    await world.use(consent, [TAX], request_id)
+    assert "同一次查询的结果又发送了 2 次" in await told("zh")
+    assert "未另行计次" in await told("zh")
+    assert "sent again 2 times" in await told("en")
+
+
 async def test_the_operator_that_another_region_asked_for_is_named(world: World) -> None:
     consent, records = world.given(), world.installation.engines.records
     made = RegionAsk(

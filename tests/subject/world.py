@@ -167,7 +167,9 @@ class World:
         used = visitor or self.browser
         return await used.go(urljoin(str(page.url), action), **{**fields, **(chosen or {})})
 
-    async def use(self, consent: Consent | None, items: Sequence[str]) -> None:
+    async def use(
+        self, consent: Consent | None, items: Sequence[str], request_id: str = ""
+    ) -> None:
         """Have the operator ask for records of the company, under a consent or without."""
         async with self.gateway.channel() as channel:
             await records_grpc.CreditRecordServiceStub(channel).GetSubjectRecords(
@@ -176,7 +178,7 @@ class World:
                     items=items,
                     purpose=CREDIT_APPROVAL,
                     consent="" if consent is None else consent.name,
-                    request_id=str(uuid4()),
+                    request_id=request_id or str(uuid4()),
                 ),
                 timeout=10,
             )

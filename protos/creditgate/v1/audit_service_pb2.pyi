@@ -330,6 +330,7 @@ class TraceStep(_message.Message):
     FINDING_FIELD_NUMBER: _builtins.int
     REMOVAL_FIELD_NUMBER: _builtins.int
     CHANGE_DECISION_FIELD_NUMBER: _builtins.int
+    GIVEN_AGAIN_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def step_time(self) -> _timestamp_pb2.Timestamp:
         """When (UTC)."""
@@ -370,6 +371,12 @@ class TraceStep(_message.Message):
         other steps, and for a change so new that the log does not have it yet.
         """
 
+    @_builtins.property
+    def given_again(self) -> _consent_service_pb2.GivenAgain:
+        """Of a record served, in TraceConsent: how often it was sent again to retries of the request;
+        unset where it was not. The log of decisions has each count as a fact (`usage_replays`).
+        """
+
     def __init__(
         self,
         *,
@@ -382,10 +389,11 @@ class TraceStep(_message.Message):
         finding: _conformance_service_pb2.Finding | None = ...,
         removal: Global___RemovalTrace | None = ...,
         change_decision: Global___LoggedDecision | None = ...,
+        given_again: _consent_service_pb2.GivenAgain | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["authority", b"authority", "change_decision", b"change_decision", "consent", b"consent", "decision", b"decision", "disclosure", b"disclosure", "finding", b"finding", "removal", b"removal", "step", b"step", "step_time", b"step_time", "usage", b"usage"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["authority", b"authority", "change_decision", b"change_decision", "consent", b"consent", "decision", b"decision", "disclosure", b"disclosure", "finding", b"finding", "given_again", b"given_again", "removal", b"removal", "step", b"step", "step_time", b"step_time", "usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["authority", b"authority", "change_decision", b"change_decision", "consent", b"consent", "decision", b"decision", "disclosure", b"disclosure", "finding", b"finding", "removal", b"removal", "step", b"step", "step_time", b"step_time", "usage", b"usage"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["authority", b"authority", "change_decision", b"change_decision", "consent", b"consent", "decision", b"decision", "disclosure", b"disclosure", "finding", b"finding", "given_again", b"given_again", "removal", b"removal", "step", b"step", "step_time", b"step_time", "usage", b"usage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_step: _TypeAlias = _typing.Literal["decision", "usage", "disclosure", "consent", "authority", "finding", "removal"]  # noqa: Y015
     _WhichOneofArgType_step: _TypeAlias = _typing.Literal["step", b"step"]  # noqa: Y015

@@ -878,6 +878,7 @@ class ConsentAccess(_message.Message):
     SERVE_TIME_FIELD_NUMBER: _builtins.int
     HOME_REGION_FIELD_NUMBER: _builtins.int
     RECOGNISED_FIELD_NUMBER: _builtins.int
+    GIVEN_AGAIN_FIELD_NUMBER: _builtins.int
     usage: _builtins.str
     """The usage entry behind it, as in UsageEntry.name; empty where nothing was found, and of a
     record of another region.
@@ -912,6 +913,13 @@ class ConsentAccess(_message.Message):
     def serve_time(self) -> _timestamp_pb2.Timestamp:
         """Instant of serving (UTC)."""
 
+    @_builtins.property
+    def given_again(self) -> Global___GivenAgain:
+        """How often the record was sent again to retries of the request (the same request_id): each is
+        answered within the replay window, is no use of its own and charged nothing. Unset where it
+        was not.
+        """
+
     def __init__(
         self,
         *,
@@ -925,14 +933,45 @@ class ConsentAccess(_message.Message):
         serve_time: _timestamp_pb2.Timestamp | None = ...,
         home_region: _builtins.str = ...,
         recognised: _builtins.bool = ...,
+        given_again: Global___GivenAgain | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["serve_time", b"serve_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["given_again", b"given_again", "serve_time", b"serve_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["consent", b"consent", "home_region", b"home_region", "item", b"item", "operator_id", b"operator_id", "purpose", b"purpose", "recognised", b"recognised", "record", b"record", "region", b"region", "serve_time", b"serve_time", "usage", b"usage"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consent", b"consent", "given_again", b"given_again", "home_region", b"home_region", "item", b"item", "operator_id", b"operator_id", "purpose", b"purpose", "recognised", b"recognised", "record", b"record", "region", b"region", "serve_time", b"serve_time", "usage", b"usage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ConsentAccess: _TypeAlias = ConsentAccess  # noqa: Y015
+
+@_typing.final
+class GivenAgain(_message.Message):
+    """How often a record was sent again to retries of the request it was served by."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TIMES_FIELD_NUMBER: _builtins.int
+    LAST_TIME_FIELD_NUMBER: _builtins.int
+    times: _builtins.int
+    """So many times at least; exactly, but for what was sent again before this was counted, which
+    counts once.
+    """
+    @_builtins.property
+    def last_time(self) -> _timestamp_pb2.Timestamp:
+        """When last (UTC)."""
+
+    def __init__(
+        self,
+        *,
+        times: _builtins.int = ...,
+        last_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["last_time", b"last_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["last_time", b"last_time", "times", b"times"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GivenAgain: _TypeAlias = GivenAgain  # noqa: Y015
 
 @_typing.final
 class ListAccessesRequest(_message.Message):
