@@ -149,9 +149,14 @@ def _told(step: pb.TraceStep) -> tuple[str, str, str, str]:
 
 
 def _used(step: pb.TraceStep) -> str:
-    """Return that a record was used, and how often it was sent again to retries."""
-    again = step.given_again
-    return f"used; sent again {again.times}, last {utc(again.last_time)}" if again.times else "used"
+    """Return that a record was used, how often it was sent again to retries, and whether it was
+    credited."""
+    told, again = "used", step.given_again
+    if again.times:
+        told = f"{told}; sent again {again.times}, last {utc(again.last_time)}"
+    if step.HasField("credited"):
+        told = f"{told}; credited {utc(step.credited.credit_time)}"
+    return told
 
 
 def _gone(removal: pb.RemovalTrace) -> str:

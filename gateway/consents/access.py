@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from creditgate.v1.vocabulary_pb2 import Purpose
+from gateway.consents.credited import Credited
 from gateway.consents.given_again import GivenAgain
 from gateway.settle.usage import usage_name
 
@@ -53,7 +54,8 @@ class Access:
     region states of the item was recognised under the consent, without any record.
     ``asking_operator`` is for which of its operators another region asked, by the id that one has
     there, "" where an operator of this region asked for itself. ``again`` tells how often retries
-    were given the record once more, None where none was.
+    were given the record once more, None where none was; ``credited`` that it was credited, where
+    that was asked for, None where it was not.
     """
 
     place: Place
@@ -76,6 +78,7 @@ class Access:
     recognised: bool = False
     asking_operator: str = ""
     again: GivenAgain | None = None
+    credited: Credited | None = None
 
     @property
     def usage_name(self) -> str:

@@ -9,6 +9,7 @@ from sqlalchemy import Row
 from consent.model import Consent
 from creditgate.v1.vocabulary_pb2 import Purpose
 from gateway.consents.access import Access, Answered, Place
+from gateway.consents.credited import NOTHING, Credited
 from gateway.consents.given_again import GivenAgain, Replayed
 from gateway.meter.bearers import bearers_of_lines, licences_of
 from gateway.meter.model import LineCount
@@ -29,12 +30,13 @@ def entries_of(
     elsewhere: Collection[str] = (),
     asking_operator: str = "",
     replayed: Replayed = _NEVER,
+    credited: Mapping[int, Credited] = NOTHING,
 ) -> Iterator[Access]:
     """Yield what an answer gave of a subject's records, in the answer's order.
 
     ``elsewhere`` are items that other regions gave records of for the same question, and
-    ``asking_operator`` is as in `Access`; ``replayed`` is what retries were given again. ``entries``
-    are the sequences of all it held, ``revisions`` those of them that are the subject's;
+    ``asking_operator`` is as in `Access`; ``replayed`` is what retries were given again,
+    ``credited`` what was credited, by its sequence. ``entries`` are the sequences of all it held, ``revisions`` those of them that are the subject's;
     ``consent`` is the subject's own that it rests on, None where it has none. Items looked for under it of which nothing was found come
     last; an answer older than these are kept names none of them.
     """
@@ -62,6 +64,7 @@ def entries_of(
             revision,
             fee,
             replayed.of(sequence),
+            credited.get(sequence),
         )
     if consent is None:
         return
@@ -82,6 +85,7 @@ def _access(
     revision: LedgerRow | None = None,
     fee: int = 0,
     again: GivenAgain | None = None,
+    credited: Credited | None = None,
 ) -> Access:
     return Access(
         place=Place(answer.sequence, number),
@@ -103,6 +107,7 @@ def _access(
         recognised=revision is None and answer.request_id.startswith(RECOGNISED_PREFIX),
         asking_operator=asking_operator,
         again=again,
+        credited=credited,
     )
 
 

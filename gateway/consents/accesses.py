@@ -26,6 +26,7 @@ from gateway.consents.access import (
     Under,
 )
 from gateway.consents.access_rows import LedgerRow, answered_of, entries_of
+from gateway.consents.credited import Credits
 from gateway.consents.followed import come_to
 from gateway.consents.given_again import Replays
 from gateway.consents.region_accesses import GivenElsewhere, charged, questions
@@ -103,7 +104,8 @@ class Accesses:
     def under_consent(
         self, consent: Consent, *, period: Period, after: Place, limit: int
     ) -> tuple[Access, ...]:
-        """Return up to ``limit`` records served under ``consent`` after a place, oldest first."""
+        """Return up to ``limit`` records served under ``consent`` after a place, oldest first, with
+        what of them was credited."""
         found: list[Access] = []
         sequence, under = after.sequence, self._under(consent.name)
         with reading(self._engine) as connection:
@@ -112,7 +114,10 @@ class Accesses:
                 sequences = _of_subject(
                     connection, wanted, consent.subject, under, newest_first=False
                 )
-                accesses = list(self._accesses(connection, sequences[::-1], consent.subject))
+                of_answers = sequences[::-1]
+                accesses = list(
+                    self._accesses(connection, of_answers, consent.subject, credits_too=True)
+                )
                 found += (
                     access
                     for access in reversed(accesses)
@@ -167,10 +172,15 @@ class Accesses:
         return max(0, oldest - _COMMIT_SECONDS)
 
     def _accesses(
-        self, connection: Connection, sequences: Sequence[int], subject: str
+        self,
+        connection: Connection,
+        sequences: Sequence[int],
+        subject: str,
+        *,
+        credits_too: bool = False,
     ) -> Iterator[Access]:
         """Yield what these answers gave of a subject's records, in the answers' order, of each
-        the last record first."""
+        the last record first; with ``credits_too`` which of them were credited."""
         consents: dict[str, Consent | None] = {}
         for start in range(0, len(sequences), _ANSWERS_A_QUERY):
             wanted = sequences[start : start + _ANSWERS_A_QUERY]
@@ -183,6 +193,7 @@ class Accesses:
             elsewhere = GivenElsewhere(connection, answers.values())
             asking = _asking(connection, answers.values())
             replays = Replays(connection, answers.values())
+            reversed_ = Credits(connection, answers.values() if credits_too else ())
             for sequence in wanted:
                 answer = answers[sequence]
                 name = answer.consent or elsewhere.under(answer)
@@ -194,9 +205,15 @@ class Accesses:
                 given = set() if consent is None else elsewhere.found(answer, consent)
                 own = consent if answer.consent else None
                 for_whom = asking.get(sequence, "")
-                again = replays.of(answer)
                 found = entries_of(
-                    answer, entries[sequence], revisions, own, given, for_whom, again
+                    answer,
+                    entries[sequence],
+                    revisions,
+                    own,
+                    given,
+                    for_whom,
+                    replays.of(answer),
+                    reversed_.of(answer),
                 )
                 yield from reversed(list(found))
 

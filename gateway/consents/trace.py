@@ -28,6 +28,7 @@ from gateway.consents.request import unknown_consent
 from gateway.consents.trace_message import (
     acknowledged_message,
     allowed_message,
+    credited_message,
     refused_message,
     usage_message,
 )
@@ -178,6 +179,8 @@ def _message_of(step: _Step, consent: Consent) -> pb.TraceStep:
             message.usage.CopyFrom(usage_message(use))
             if use.again is not None:
                 message.given_again.CopyFrom(again_message(use.again))
+            if use.credited is not None:
+                message.credited.CopyFrom(credited_message(use.credited))
         case RefusedCall() as call:
             message.decision.CopyFrom(refused_message(call, consent.name))
         case Removal() as removal:

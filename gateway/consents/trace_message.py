@@ -7,6 +7,7 @@ from creditgate.v1 import audit_service_pb2 as pb
 from creditgate.v1.conformance_service_pb2 import RemovalAcknowledgement
 from creditgate.v1.usage_service_pb2 import UsageEntry
 from gateway.consents.access import Access, Answered
+from gateway.consents.credited import Credited
 from gateway.consents.message import removal_message
 from gateway.consents.refused import RefusedCall
 
@@ -79,6 +80,15 @@ def usage_message(use: Access) -> UsageEntry:
         fee_micro_yuan=use.fee,
         decision_id=use.decision_id,
         home_region=use.home_region,
+    )
+
+
+def credited_message(credited: Credited) -> pb.UsageCredit:
+    """Return that a record that was served was credited."""
+    return pb.UsageCredit(
+        use=credited.use,
+        decision=_decision_name(credited.decision_id),
+        credit_time=Timestamp(seconds=credited.at),
     )
 
 

@@ -1,11 +1,13 @@
 """TraceConsent: from a consent to everything that happened under it, and its receipt (G7)."""
 
+import asyncio
 from hashlib import sha256
 from itertools import chain
 from uuid import uuid4
 
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
+from sqlalchemy import select
 
 from creditgate.transparency.decisions import verify_decisions
 from creditgate.v1 import audit_service_pb2 as pb
@@ -14,13 +16,24 @@ from creditgate.v1.conformance_service_pb2 import (
     AcknowledgeRemovalsRequest,
     RemovalAcknowledgement,
 )
-from creditgate.v1.credit_record_service_pb2 import GetSubjectRecordsRequest
+from creditgate.v1.credit_record_service_pb2 import (
+    BatchGetSubjectRecordsRequest,
+    DeliverSubjectRecordsRequest,
+    DeliverSubjectRecordsResponse,
+    GetSubjectRecordsRequest,
+)
 from creditgate.v1.credit_record_service_pb2_grpc import CreditRecordServiceStub
 from creditgate.v1.operator_service_pb2 import OperatorState
 from creditgate.v1.refusal_pb2 import RefusalReason
 from creditgate.v1.usage_service_pb2 import ListUsageRequest
 from creditgate.v1.usage_service_pb2_grpc import UsageServiceStub
 from creditgate.v1.vocabulary_pb2 import Interval
+from gateway.meter.decisions import DecisionIds
+from gateway.meter.delivery import DeliveryKey
+from gateway.meter.model import REVERSAL
+from gateway.meter.settler import DeliverySettler
+from gateway.meter.tables import USAGE
+from gateway.storage.engines import reading
 from tests.audit.proved import checkpoint_of_decisions, key_of_decisions, require_logged
 from tests.consents.counter import OTHER, OTHER_CLIENT, Counter, fields_of, new_subject, refusal_of
 from tests.examples import always_on_postgresql, rarely_on_postgresql
@@ -114,6 +127,42 @@ async def test_how_often_a_use_was_sent_again_is_told_with_it(counter: Counter) 
         True,
         False,
     ]
+
+
+async def test_that_a_use_was_credited_is_told_with_it_where_and_when(counter: Counter) -> None:
+    subject = await counter.published()
+    consent, request_id = await counter.given(subject), uuid4().hex
+    opening = DeliverSubjectRecordsRequest(
+        open=BatchGetSubjectRecordsRequest(
+            subjects=[subject], purpose=PURPOSE, consent=consent.name, request_id=request_id
+        )
+    )
+    call = CreditRecordServiceStub(counter.alpha).DeliverSubjectRecords()
+    await call.write(opening)
+    chunk = await call.read()
+    assert isinstance(chunk, DeliverSubjectRecordsResponse)
+    assert len(chunk.chunk.records) == 1
+    call.cancel()
+    await counter.use(consent)
+    await asyncio.to_thread(
+        DeliverySettler(
+            counter.installation.engines.records,
+            counter.installation.clock,
+            DecisionIds(),
+            grace_seconds=-1,
+            per_day=10,
+        ).settle,
+        DeliveryKey(OPERATOR_ID, request_id),
+    )
+    own = (USAGE.c.request_id == request_id, USAGE.c.kind == REVERSAL)
+    with reading(counter.installation.engines.records) as connection:
+        credit = connection.execute(select(USAGE).where(*own)).one()
+    steps, _ = await traced(counter, consent)
+    one, other = [step for step in steps if step.HasField("usage")]
+    assert one.credited.use == f"operators/{OPERATOR_ID}/usage/{credit.usage_index}"
+    assert one.credited.decision == f"decisions/{credit.decision_id}"
+    assert one.credited.credit_time.seconds == credit.served_at
+    assert not other.HasField("credited")
 
 
 async def _proved(counter: Counter, consent: consent_pb.Consent, number: int) -> bool:

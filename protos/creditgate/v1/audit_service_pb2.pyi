@@ -331,6 +331,7 @@ class TraceStep(_message.Message):
     REMOVAL_FIELD_NUMBER: _builtins.int
     CHANGE_DECISION_FIELD_NUMBER: _builtins.int
     GIVEN_AGAIN_FIELD_NUMBER: _builtins.int
+    CREDITED_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def step_time(self) -> _timestamp_pb2.Timestamp:
         """When (UTC)."""
@@ -377,6 +378,12 @@ class TraceStep(_message.Message):
         unset where it was not. The log of decisions has each count as a fact (`usage_replays`).
         """
 
+    @_builtins.property
+    def credited(self) -> Global___UsageCredit:
+        """Of a record served, in TraceConsent: that it was credited, since the operator did not
+        acknowledge that it came; unset where it was not. It stays a use of the consent.
+        """
+
     def __init__(
         self,
         *,
@@ -390,16 +397,51 @@ class TraceStep(_message.Message):
         removal: Global___RemovalTrace | None = ...,
         change_decision: Global___LoggedDecision | None = ...,
         given_again: _consent_service_pb2.GivenAgain | None = ...,
+        credited: Global___UsageCredit | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["authority", b"authority", "change_decision", b"change_decision", "consent", b"consent", "decision", b"decision", "disclosure", b"disclosure", "finding", b"finding", "given_again", b"given_again", "removal", b"removal", "step", b"step", "step_time", b"step_time", "usage", b"usage"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["authority", b"authority", "change_decision", b"change_decision", "consent", b"consent", "credited", b"credited", "decision", b"decision", "disclosure", b"disclosure", "finding", b"finding", "given_again", b"given_again", "removal", b"removal", "step", b"step", "step_time", b"step_time", "usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["authority", b"authority", "change_decision", b"change_decision", "consent", b"consent", "decision", b"decision", "disclosure", b"disclosure", "finding", b"finding", "given_again", b"given_again", "removal", b"removal", "step", b"step", "step_time", b"step_time", "usage", b"usage"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["authority", b"authority", "change_decision", b"change_decision", "consent", b"consent", "credited", b"credited", "decision", b"decision", "disclosure", b"disclosure", "finding", b"finding", "given_again", b"given_again", "removal", b"removal", "step", b"step", "step_time", b"step_time", "usage", b"usage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_step: _TypeAlias = _typing.Literal["decision", "usage", "disclosure", "consent", "authority", "finding", "removal"]  # noqa: Y015
     _WhichOneofArgType_step: _TypeAlias = _typing.Literal["step", b"step"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_step) -> _WhichOneofReturnType_step | None: ...
 
 Global___TraceStep: _TypeAlias = TraceStep  # noqa: Y015
+
+@_typing.final
+class UsageCredit(_message.Message):
+    """A record served that was credited."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USE_FIELD_NUMBER: _builtins.int
+    DECISION_FIELD_NUMBER: _builtins.int
+    CREDIT_TIME_FIELD_NUMBER: _builtins.int
+    use: _builtins.str
+    """Where in the operator's usage log it is credited,
+    "operators/{operator_id}/usage/{usage_index}".
+    """
+    decision: _builtins.str
+    """The decision to credit it, "decisions/{decision_id}"."""
+    @_builtins.property
+    def credit_time(self) -> _timestamp_pb2.Timestamp:
+        """When (UTC)."""
+
+    def __init__(
+        self,
+        *,
+        use: _builtins.str = ...,
+        decision: _builtins.str = ...,
+        credit_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["credit_time", b"credit_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["credit_time", b"credit_time", "decision", b"decision", "use", b"use"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UsageCredit: _TypeAlias = UsageCredit  # noqa: Y015
 
 @_typing.final
 class RemovalTrace(_message.Message):
