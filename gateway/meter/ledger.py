@@ -256,13 +256,6 @@ def _much(claims: Sequence[UsageClaim]) -> int:
     return max(entries >> 3, subjects, 2 * debits)
 
 
-def _given_again(claims: Sequence[UsageClaim], outcomes: Sequence[Outcome]) -> set[Again]:
-    """Return the answers that retries are given with records, and what of them."""
-    return {
-        Again(claim.answer_key, claim.entries)
-        for claim, outcome in zip(claims, outcomes, strict=True)
-        if claim.entries and isinstance(outcome, Replayed)
-    }
 def _given_again(claims: Sequence[UsageClaim], outcomes: Sequence[Outcome]) -> dict[Again, int]:
     """Return the answers that retries are given with records, what of them, and how often."""
     found: dict[Again, int] = {}
