@@ -5,14 +5,16 @@ Source: Opinions on improving the social credit system (2025-03-31), article 6
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Annotated, Final, Self
+from typing import Annotated, Any, Final, Self
 
 from pydantic import (
     AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
+    SerializerFunctionWrapHandler,
     StringConstraints,
+    model_serializer,
     model_validator,
 )
 
@@ -59,6 +61,16 @@ class ContentField(_Part):
         if bool(self.title_zh) != bool(self.title_en):
             raise ValueError("give title_zh and title_en, or neither")
         return self
+
+    @model_serializer(mode="wrap")
+    def _without_what_it_has_not(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # Versions from before there were titles read what has none.
+        document: dict[str, Any] = serialize(self)
+        return {
+            name: value
+            for name, value in document.items()
+            if value or name not in {"title_zh", "title_en"}
+        }
 
     @model_validator(mode="after")
     def _length_is_for_strings(self) -> Self:

@@ -6,8 +6,11 @@ it is, and its fields are shown by name.
 Source: Personal Information Protection Law, article 17 (told in clear, plain language).
 """
 
+import unicodedata
+from collections.abc import Set
 from typing import Final
 
+from creditgate import plain_text
 from creditgate.v1.vocabulary_pb2 import Openness
 from gateway.catalogue.faults import Fault
 from gateway.catalogue.model import CatalogueItem
@@ -17,6 +20,7 @@ _MISSING: Final = (
     " consent to an item of openness CONSENT"
 )
 _TAKEN: Final = "use a title of its own: subjects could not tell it from another field of the item"
+_UNSEEN: Final = "use no characters that are not seen"
 
 
 def title_faults(item: CatalogueItem) -> list[Fault]:
@@ -31,10 +35,25 @@ def title_faults(item: CatalogueItem) -> list[Fault]:
         if not field.title_zh
     ]
     for name in ("title_zh", "title_en"):
-        titles = [getattr(field, name) for field in fields]
-        found += (
-            Fault(("content_fields", index, name), _TAKEN)
-            for index, title in enumerate(titles)
-            if title and title in titles[:index]
-        )
+        read: set[str] = set()
+        for index, field in enumerate(fields):
+            title = getattr(field, name)
+            if title and (mend := _mend(title, read)) is not None:
+                found.append(Fault(("content_fields", index, name), mend))
+            read.add(_as_read(title))
     return found
+
+
+def _mend(title: str, others: Set[str]) -> str | None:
+    """Return how to mend a title beside ``others`` as they are read; None where it is right."""
+    if (mend := plain_text.fault(title)) is not None:
+        return mend
+    if plain_text.is_hidden_in(title):
+        return _UNSEEN
+    return _TAKEN if _as_read(title) in others else None
+
+
+def _as_read(title: str) -> str:
+    """Return what tells a title from others for who reads: its letters, digits and ideographs, however
+    wide or large. Letters of two scripts that look alike are still two."""
+    return "".join(filter(str.isalnum, unicodedata.normalize("NFKC", title).casefold()))

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -26,6 +26,7 @@ from gateway.interaction.summary import asker, detail_lines, duration, scope_lin
 from gateway.interaction.troubles import guarded, interaction_id_of, trouble, unconfigured
 from gateway.oauth.interactions import AskedAuthorization, Interactions
 from gateway.oauth.rfc9207 import ResponseError
+from gateway.pages.addresses import addressed
 from gateway.pages.cookies import drop
 from gateway.pages.forms import posted
 from gateway.pages.rendering import Language, Pages, language_of, see_other, style_route
@@ -36,6 +37,8 @@ from gateway.subject.acting import FRESH_SIGN_IN_SECONDS
 from gateway.subject.invitations import INVITATION_COOKIE
 from operators.administrators import STRONG_ACR
 
+# Where one is asked to sign out everywhere.
+_EVERYWHERE: Final = "/my/companies"
 Offer = Approvable | ConsentOffer
 """What somebody may approve: within their roles or for their company, or a consent."""
 
@@ -184,7 +187,10 @@ class _Site:
         browser = await self._sign_in.browser(request)
         if not browser.sent_form("sign-out-everywhere", (await posted(request)).get("token", "")):
             return trouble(self._pages, request, "changed")
-        await self._sign_in.sign_out_everywhere(browser)
+        if browser.identity is None:
+            # Whose the other sessions are is known of who is signed in alone.
+            return see_other(addressed(_EVERYWHERE, language_of(request), over="1"))
+        await self._sign_in.sign_out_everywhere(browser.identity)
         return self._signed_out(request, everywhere=True)
 
     def _signed_out(self, request: Request, *, everywhere: bool) -> Response:

@@ -7,6 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway.signin.attempts import Attempts
+from gateway.signin.identity import Identity
 from gateway.signin.provider import SignInFailed
 from gateway.signin.relying_party import RelyingParty
 from gateway.signin.sessions import COOKIE, Browser, Sessions
@@ -64,10 +65,9 @@ class SignInDesk:
         """End the session of ``browser``."""
         await asyncio.to_thread(self._sessions.sign_out, browser)
 
-    async def sign_out_everywhere(self, browser: Browser) -> None:
-        """End all sessions of whoever is signed in in ``browser``."""
-        if browser.identity is not None:
-            await asyncio.to_thread(self._sessions.sign_out_everywhere, browser.identity)
+    async def sign_out_everywhere(self, identity: Identity) -> None:
+        """End all sessions of the person that ``identity`` is."""
+        await asyncio.to_thread(self._sessions.sign_out_everywhere, identity)
 
 
 def remember(response: Response, browser: Browser) -> Response:

@@ -7,7 +7,7 @@ with an end for idle and for old ones.
 import hashlib
 import hmac
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from sqlalchemy import (
@@ -120,16 +120,25 @@ class Sessions:
 
         What the provider says of a person now holds in all their sessions: who acts for a company
         no more must not go on where they signed in before. When and how strongly they signed in is
-        each session's own.
+        each session's own. Where they signed in elsewhere later than here, and it was said otherwise
+        there, neither is known to be the newer word: they act for no company until they sign in anew.
 
         The old secret is worth nothing from then on: whoever planted or saw it before the
         sign-in has no part in it (session fixation).
         """
         now = self._clock.now()
-        signed_in = Browser(secrets.token_urlsafe(_SECRET_BYTES), known=True, identity=identity)
         with self._engine.begin() as connection:
             _take_turn(connection)
             connection.execute(delete(SESSION).where(SESSION.c.digest == browser.digest))
+            contradicts = connection.execute(
+                select(SESSION.c.digest)
+                .where(_of_person(identity), SESSION.c.auth_time > identity.auth_time)
+                .where(SESSION.c.uscc != identity.uscc)
+                .limit(1)
+            ).first()
+            if contradicts is not None:
+                identity = replace(identity, uscc="")
+            signed_in = Browser(secrets.token_urlsafe(_SECRET_BYTES), known=True, identity=identity)
             connection.execute(
                 update(SESSION)
                 .where(_of_person(identity))
@@ -160,6 +169,7 @@ class Sessions:
     def sign_out_everywhere(self, identity: Identity) -> None:
         """End all sessions of the person that ``identity`` is."""
         with self._engine.begin() as connection:
+            _take_turn(connection)
             connection.execute(delete(SESSION).where(_of_person(identity)))
 
     def sweep(self) -> int:
@@ -169,6 +179,7 @@ class Sessions:
             SESSION.c.seen_at <= now - IDLE_SECONDS, SESSION.c.began_at <= now - LIFE_SECONDS
         )
         with self._engine.begin() as connection:
+            _take_turn(connection)
             return connection.execute(delete(SESSION).where(over)).rowcount
 
 
@@ -177,8 +188,8 @@ def _of_person(identity: Identity) -> ColumnElement[bool]:
 
 
 def _take_turn(connection: Connection) -> None:
-    """Let sign-ins go one after the other, as SQLite's writers do already: of two of one person
-    at once, neither would see the other's session."""
+    """Let those who write several sessions go one after the other, as SQLite's writers do already: of
+    two sign-ins of one person at once, neither would see the other's session."""
     if connection.dialect.name == "postgresql":
         connection.execute(text(f"SELECT pg_advisory_xact_lock({_SIGN_IN_LOCK})"))
 

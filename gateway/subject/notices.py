@@ -72,7 +72,8 @@ async def seen(visit: CompanyVisit) -> Response:
     await asyncio.to_thread(notices.seen, *whose, newest)
     accepted_at = _sequence(form.get("accepted", ""))
     if accepted_at is not None:
-        await asyncio.to_thread(notices.accepted_seen, *whose, accepted_at)
+        # Whatever is sent: of what is yet to come nothing was seen.
+        await asyncio.to_thread(notices.accepted_seen, *whose, min(accepted_at, visit.now - 1))
     return visit.sent_on("/notices")
 
 

@@ -20,6 +20,8 @@ _CHUNK: Final = 100
 _MOST_CHUNKS: Final = 10
 MOST_WAITING: Final = 200
 _ENDED_BY_ITSELF: Final = frozenset({EXPIRED, EXHAUSTED})
+_NEW_SECONDS: Final = 30 * 86_400
+"""So long it is news who became a deputy, to whoever has not seen it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +108,8 @@ def newly_accepted(notices: SqlNotices, acting: Acting) -> tuple[Delegation, ...
     sees nothing of others' delegations. Blocks."""
     if not acting.represents:
         return ()
-    return notices.accepted(acting.principal, acting.subject)
+    found = notices.accepted(acting.principal, acting.subject)
+    return tuple(each for each in found if (each.accepted_at or 0) > acting.now - _NEW_SECONDS)
 
 
 def _standing(consents: SqlConsents, chunk: tuple[Consent, ...], now: int) -> tuple[Standing, ...]:

@@ -2,7 +2,7 @@
 
 from typing import cast
 
-from gateway.catalogue.model import CATALOGUE_ITEM, CatalogueBook
+from gateway.catalogue.model import CATALOGUE_ITEM, CatalogueBook, CatalogueItem
 from operators.log import Change
 from tests.authorise.world import item
 from tests.catalogue.drafts import national
@@ -22,6 +22,9 @@ def test_an_item_kept_before_fields_had_titles_goes_on() -> None:
     fields = cast(list[dict[str, object]], document["content_fields"])
     for field in fields:
         del field["title_zh"], field["title_en"]
+    # As versions before titles write it, and read it.
+    untitled = CatalogueItem.from_document(document, version=0, changed_at=0)
+    assert untitled.as_document() == document
     change = Change(1, CATALOGUE_ITEM, "payment.tax", 1, document, "office", 0, "test")
     item = CatalogueBook.empty().advanced([change])["payment.tax"]
     assert {field.title_zh for field in item.content_fields} == {""}

@@ -221,6 +221,24 @@ def test_what_subjects_consent_to_has_titles_for_them_to_read() -> None:
     assert lines_of(twice) == [(14, "items[0].content_fields[1].title_en")]
 
 
+@pytest.mark.parametrize(
+    "title",
+    [
+        *("\u3164", "\u2800", "。", "cut\u3164off", "a" + "\u0301" * 30),
+        # As another field's to who reads.
+        *("name ", "na me", "name\ufe00", "NAME", "ｎａｍｅ", "name."),
+    ],
+)
+def test_titles_are_words_that_subjects_tell_from_each_other(title: str) -> None:
+    closed = GOOD.replace("PUBLIC", "CONSENT")
+    titled = closed.replace("required: true}", "required: true, title_zh: 名称, title_en: name}")
+    field = f'{{name: more, type: INTEGER, title_zh: 其他, title_en: "{title}"}}'
+    text = f"{titled}      - {field}\n"
+    assert lines_of(text) == [(14, "items[0].content_fields[1].title_en")]
+    (item,) = parse_catalogue(text.replace(title, "cut-off (分)"))
+    assert item.content_fields[1].title_en == "cut-off (分)"
+
+
 def test_fields_may_be_marked_as_the_result_itself() -> None:
     marked = GOOD.replace("required: true}\n", "required: true, result: true}\n")
     (item,) = parse_catalogue(marked)

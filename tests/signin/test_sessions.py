@@ -113,6 +113,44 @@ def test_of_sign_ins_of_a_person_at_once_one_is_the_newest_for_all(sessions: Ses
             assert len({sessions.browser(each).identity for each in secrets}) == 1
 
 
+def test_a_sign_in_of_before_gives_back_no_company_that_a_newer_one_took(
+    sessions: Sessions, clock: StandingClock
+) -> None:
+    """A provider may tell again what it knew when somebody signed in there."""
+    bound = replace(PERSON, uscc="91000000DEM000011A")
+    newer = replace(PERSON, auth_time=NOW)
+    fresh = sessions.sign_in(sessions.browser(None), newer)
+    late = sessions.sign_in(sessions.browser(None), bound)
+    assert late.identity == PERSON
+    for browser, identity in ((fresh, newer), (late, PERSON)):
+        assert sessions.browser(browser.secret).identity == identity
+    # Nor is one taken or kept where it is not known which word is the newer.
+    clock.at += 60
+    again = replace(bound, auth_time=clock.at)
+    latest = sessions.sign_in(sessions.browser(None), again)
+    assert sessions.browser(latest.secret).identity == again
+    sessions.sign_in(sessions.browser(None), replace(PERSON, uscc="91000000DEM000022B"))
+    assert sessions.browser(latest.secret).identity == replace(again, uscc="")
+
+
+def test_who_signs_in_and_out_everywhere_at_once_waits_for_each_other(sessions: Sessions) -> None:
+    start = Barrier(3, timeout=30)
+
+    def sign_in() -> None:
+        for _ in range(20):
+            start.wait()
+            sessions.sign_in(signed_in(sessions), PERSON)
+
+    def sign_out() -> None:
+        for _ in range(20):
+            start.wait()
+            sessions.sign_out_everywhere(PERSON)
+
+    with ThreadPoolExecutor(3) as threads:
+        for each in [threads.submit(sign_in), threads.submit(sign_in), threads.submit(sign_out)]:
+            each.result()
+
+
 def test_signing_out_everywhere_ends_all_sessions_of_a_person_and_no_others(
     sessions: Sessions,
 ) -> None:

@@ -1,5 +1,6 @@
 """Who used a company's data: every use, to whom it belongs, and to nobody else."""
 
+import asyncio
 import re
 from uuid import uuid4
 
@@ -233,11 +234,17 @@ async def test_nobody_else_sees_who_used_it(world: World) -> None:
         assert "没有使用记录" in own.text
 
 
+async def nobody_accepts_just_now() -> None:
+    """Let the second pass in which somebody accepted a delegation: it stays new within it."""
+    await asyncio.sleep(1)
+
+
 async def test_notices_tell_what_others_did_and_are_new_to_each_person_once(
     world: World,
 ) -> None:
     mine = world.move(world.given(), "revoke", Actor.OPERATOR, "业务<b>终止</b>")
     await world.signed_in()
+    await nobody_accepts_just_now()
     shown = await world.browser.go(world.my("/notices"))
     assert "机构主动放弃授权" in shown.text
     assert "业务&lt;b&gt;终止" in shown.text
@@ -270,6 +277,7 @@ async def test_a_removal_that_is_overdue_is_told_until_the_operator_reports_it(
             .values(report_by=0)
         )
     await world.signed_in()
+    await nobody_accepts_just_now()
     shown = await world.browser.go(world.my("/notices"))
     await world.send(shown, "/seen")
 

@@ -142,6 +142,17 @@ async def test_the_company_is_told_who_accepted_whoever_was_meant(world: World) 
     assert await told(world) == 0
 
 
+async def test_nobody_can_have_seen_who_accepts_later(world: World) -> None:
+    await world.signed_in()
+    for subject, name in ((LIU_YANG, "刘洋（虚构）"), (ZHAO_QIAN, "赵茜（虚构）")):
+        link = link_of(await appointed(world, ALL))
+        async with browser(world.installation) as deputy:
+            await accepted(world, link, deputy, subject)
+        notices = await world.browser.go(world.my("/notices"))
+        assert f"{name}接受了委托" in text_of(notices)
+        await world.send(notices, "/seen", chosen={"accepted": "9" * 18})
+
+
 async def test_operators_are_not_told_who_accepted(world: World) -> None:
     await world.signed_in()
     link = link_of(await appointed(world, ALL))

@@ -5,13 +5,13 @@ from dataclasses import replace
 
 import httpx
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
 from consent.states import REQUESTED
 from gateway.signin.attempts import MOST_FOR_ONE_PLACE
 from gateway.signin.principals import Principals
-from gateway.signin.sessions import COOKIE, Sessions
-from gateway.signin.tables import ATTEMPT
+from gateway.signin.sessions import COOKIE, IDLE_SECONDS, Sessions, digest_of
+from gateway.signin.tables import ATTEMPT, SESSION
 from gateway.subject.entering import ENTRANCE
 from tests.installation import Installation
 from tests.people import COMPANY, browser
@@ -162,6 +162,26 @@ async def test_one_signs_out_everywhere_and_nobody_else_with_it(world: World) ->
         for visitor in (mine, world.browser):
             assert "切换单位" not in (await visitor.go(world.url("/my/companies"))).text
         assert "切换单位" in (await other.go(world.url("/my/companies"))).text
+
+
+async def test_whose_session_was_idle_too_long_signs_in_to_sign_out_everywhere(
+    world: World,
+) -> None:
+    await world.signed_in()
+    async with browser(world.installation) as mine:
+        await world.signed_in(visitor=mine)
+        companies = await mine.go(world.url("/my/companies"))
+        with world.installation.engines.authority.begin() as connection:
+            connection.execute(
+                update(SESSION)
+                .where(SESSION.c.digest == digest_of(mine.http.cookies[COOKIE]))
+                .values(seen_at=world.now - IDLE_SECONDS)
+            )
+        sent = await world.send(companies, "/everywhere", mine)
+        assert "会话都已结束" not in sent.text
+        assert (sent.url.path, "over" in sent.url.params) == ("/my/companies", True)
+    # Nobody was signed out who still is in.
+    assert "切换单位" in (await world.browser.go(world.url("/my/companies"))).text
 
 
 async def test_without_an_identity_provider_nobody_can_sign_in(embedded: Installation) -> None:
