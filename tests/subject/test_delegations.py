@@ -12,13 +12,14 @@ from sqlalchemy import update
 
 from consent.delegation import Delegation, Power
 from consent.delegations_sql import MOST_A_DAY, MOST_OPEN, SqlDelegations
-from consent.model import Actor
-from consent.states import GRANTED, REFUSED, REVOKED
+from consent.states import GRANTED, PAUSED, REFUSED, REVOKED
 from creditgate.v1.consent_service_pb2 import GetConsentRequest
 from creditgate.v1.consent_service_pb2_grpc import ConsentServiceStub
+from creditgate.v1.operator_service_pb2 import OperatorState
 from creditgate.v1.vocabulary_pb2 import Purpose
 from gateway.signin.tables import SESSION
 from gateway.subject.invitations import INVITATION_COOKIE
+from operators.model import OPERATOR
 from tests.consents.receipts import parts
 from tests.installation import eventually
 from tests.people import COMPANY, Browser, browser
@@ -223,15 +224,23 @@ async def test_a_deputy_is_told_that_it_can_revoke_only_where_it_can(
 ) -> None:
     await world.signed_in()
     link = link_of(await appointed(world, {f"power-{power}": "on"}))
-    asked = world.ask()
-    held = world.move(world.given(), "pause", Actor.ADMINISTRATOR)
+    asked, held = world.ask(), world.given(operator_id=BANK_ID)
+    log, changed = world.installation.log, world.installation.put
+    firm = log.history(kind=OPERATOR, id=BANK_ID, after=0, limit=999)[-1].document
+
+    async def is_paused() -> bool:
+        return world.standing(held).state == PAUSED
+
     async with browser(world.installation) as deputy:
         await accepted(world, link, deputy)
+        changed(OPERATOR, BANK_ID, {**firm, "state": OperatorState.OPERATOR_STATE_SUSPENDED})
+        await eventually(is_paused)
         if power == "answer":
             page = await deputy.go(world.my(f"/consents/{asked.consent_id}"))
             page = await world.send(page, "/grant", deputy)
         else:
             page = await deputy.go(world.my(f"/consents/{held.consent_id}"))
+        changed(OPERATOR, BANK_ID, dict(firm))
     assert said in text_of(page)
     assert ("您仍可以撤回" in page.text or "您可以随时撤回" in page.text) == (power == "revoke")
 
