@@ -15,7 +15,7 @@ from typing import Final
 from gateway.meter.busy import Busy
 
 # The rest goes to other threads of the interpreter.
-_BUSY_TENTHS: Final = 7
+_BUSY_TENTHS: Final = 6
 _PAUSE_SECONDS: Final = timedelta(milliseconds=2).total_seconds()
 _LATE_SECONDS: Final = timedelta(milliseconds=1).total_seconds()
 _MOST_DELAY_SECONDS: Final = timedelta(milliseconds=16).total_seconds()
