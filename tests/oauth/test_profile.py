@@ -263,7 +263,7 @@ async def test_no_token_is_written_down(
     files = [path for path in embedded.folder.rglob("*") if path.is_file()]
     kept = [said.out.encode(), said.err.encode(), *(path.read_bytes() for path in files)]
     # Every token of this client begins alike; its signature is its own.
-    for secret in (b"eyJ", token.rpartition(".")[2].encode()):
+    for secret in (token[:12].encode(), token.rpartition(".")[2].encode()):
         assert not [content for content in kept if secret in content]
 
 
