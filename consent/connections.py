@@ -9,14 +9,19 @@ from contextlib import contextmanager
 from sqlite3 import SQLITE_BUSY
 from sqlite3 import OperationalError as SqliteError
 from time import monotonic, sleep
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import Connection, Engine, text
+from psycopg.errors import LockNotAvailable
+from sqlalchemy import Connection, CursorResult, Engine, Executable, text
 from sqlalchemy.exc import OperationalError
 
 _PAUSE_SECONDS: Final = 0.000_25
 _IDLE_SECONDS: Final = 1
 _WAIT_SECONDS: Final = 2
+_ONCE_MORE: Final = "500ms"
+BOUND_MARK: Final = 0x63726D69
+"""The first key of an advisory lock on PostgreSQL that a transaction bound by `limits` shares; the
+second is for how many seconds it may be idle."""
 
 
 def reader(engine: Engine) -> Engine:
@@ -57,10 +62,30 @@ def limits(idle_seconds: int = _IDLE_SECONDS, wait_seconds: int = _WAIT_SECONDS)
     from nobody then. From there on no statement waits for a lock longer than ``wait_seconds``.
 
     Only for this transaction: a pooler may give the session to others, and some refuse settings
-    at the start of one.
+    at the start of one. `BOUND_MARK` shows what was set, for the server forgets to look at the time
+    where a client asks for its output once more after a Sync, and drivers do at the end of a pipeline.
+    Source: PostgreSQL, src/backend/tcop/postgres.c, PostgresMain (PqMsg_Flush).
     """
     idle = f"set_config('idle_in_transaction_session_timeout', '{idle_seconds}s', true)"
-    return f"{idle} || set_config('lock_timeout', '{wait_seconds}s', true)"
+    wait = f"set_config('lock_timeout', '{wait_seconds}s', true)"
+    return f"{idle} || {wait} || pg_advisory_xact_lock_shared({BOUND_MARK}, {idle_seconds})::text"
+
+
+def insist(connection: Connection, statement: Executable) -> CursorResult[Any]:
+    """Execute what waits for locks, and on PostgreSQL a second time where it waited in vain: whoever
+    listens for that may have ended who hung. From then on the transaction waits shortly alone.
+
+    Raises OperationalError where it did not help.
+    """
+    if connection.dialect.name == "postgresql":
+        try:
+            with connection.begin_nested():
+                return connection.execute(statement)
+        except OperationalError as error:
+            if not isinstance(error.orig, LockNotAvailable):
+                raise
+        connection.execute(text(f"SELECT set_config('lock_timeout', '{_ONCE_MORE}', true)"))
+    return connection.execute(statement)
 
 
 def take_turn(connection: Connection, lock: int) -> None:
@@ -69,7 +94,7 @@ def take_turn(connection: Connection, lock: int) -> None:
     SQLite's writers go one after the other already.
     """
     if connection.dialect.name == "postgresql":
-        connection.execute(text(f"SELECT pg_advisory_xact_lock({lock})"))
+        insist(connection, text(f"SELECT pg_advisory_xact_lock({lock})"))
 
 
 def _take_write_lock(connection: Connection) -> None:

@@ -5,6 +5,7 @@ from typing import Final
 
 from sqlalchemy import Connection, select
 
+from consent.connections import insist
 from consent.model import Consent
 from consent.states import due_at
 from consent.tables import CONSENT
@@ -41,7 +42,7 @@ def locked(connection: Connection, consent_id: str) -> Consent:
     Raises Refused RESOURCE_NOT_FOUND.
     """
     query = select(CONSENT.c.document).where(CONSENT.c.consent_id == consent_id).with_for_update()
-    document = connection.execute(query).scalar_one_or_none()
+    document = insist(connection, query).scalar_one_or_none()
     if document is None:
         raise Refused(RefusalReason.REFUSAL_REASON_RESOURCE_NOT_FOUND, "There is no such consent.")
     return Consent.model_validate_json(document)

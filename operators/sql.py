@@ -23,10 +23,13 @@ from operators.tables import AUTHORITY_LOG
 
 CHANNEL: Final = "creditgate_authority"
 _APPEND_LOCK: Final = 0x63726D61
+BOUND_MARK: Final = 0x63726D69
+"""As `consent.connections.BOUND_MARK`, in this store."""
 # For one transaction: a process that hangs loses what it locked, and nobody waits without end.
 _LIMITS: Final = (
     "set_config('idle_in_transaction_session_timeout', '2s', true)"
     " || set_config('lock_timeout', '3s', true)"
+    f" || pg_advisory_xact_lock_shared({BOUND_MARK}, 2)::text"
 )
 _LOG = AUTHORITY_LOG.c
 _IDS_A_QUERY: Final = 500

@@ -10,6 +10,8 @@ import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
+from sqlite3 import SQLITE_BUSY
+from sqlite3 import OperationalError as SqliteError
 from threading import Lock
 from typing import Final, Literal
 
@@ -32,8 +34,18 @@ STATEMENT_SECONDS: Final = 30
 """How long one statement of a migration may take on PostgreSQL, the lock held: longer ones have to
 work in steps, or concurrently, in an autocommit block."""
 _TRIES: Final = 30
+# Each waits for as long as a writer does (`gateway.storage.engines`).
+_SQLITE_TRIES: Final = 12
 _PAUSE_SECONDS: Final = 1.0
 _TURN_SECONDS: Final = 0.2
+_POSTGRESQL: Final = (
+    "A migration waits for a transaction that lasts too long, or takes too long itself; see"
+    " pg_stat_activity, end what holds the lock, and start again."
+)
+_SQLITE: Final = (
+    "A migration waits for another process that writes the store; end it, or wait until it has"
+    " migrated, and start again."
+)
 # Alembic keeps what it works on in globals of its own: one at a time in a process.
 _ALEMBIC: Final = Lock()
 
@@ -58,8 +70,7 @@ def upgrade(engine: Engine, schema: Schema, partitions: int | None = None) -> No
 
     Several processes and threads may call it at once: the first does the work. A store that a
     newer version has migrated, and beside which this one may serve, is left as it is. Raises
-    StoreOfNewerVersion where it may not, and MigrationBlocked on PostgreSQL where others hold a
-    lock for too long.
+    StoreOfNewerVersion where it may not, and MigrationBlocked where others hold a lock for too long.
     """
     config = alembic_config(schema)
     # As at most starts: no lock is needed then.
@@ -77,25 +88,26 @@ def _stands(engine: Engine, config: Config) -> bool:
 
 def run(engine: Engine, config: Config, *, pause: Callable[[float], None] = time.sleep) -> None:
     """Apply every migration of ``config``; see `upgrade`. ``pause`` waits between two tries."""
+    on_postgresql = engine.dialect.name == "postgresql"
     with _ALEMBIC:
-        if engine.dialect.name != "postgresql":
-            with engine.begin() as connection:
-                _apply(engine, connection, config)
-            return
-        for left in reversed(range(_TRIES)):
+        for left in reversed(range(_TRIES if on_postgresql else _SQLITE_TRIES)):
             try:
-                with _alone(engine) as connection:
+                with _alone(engine) if on_postgresql else engine.begin() as connection:
                     _apply(engine, connection, config)
                 return
             except OperationalError as error:
-                if not isinstance(error.orig, LockNotAvailable | QueryCanceled):
+                if not _is_for_others(error.orig):
                     raise
                 if not left or isinstance(error.orig, QueryCanceled):
-                    raise MigrationBlocked(
-                        "A migration waits for a transaction that lasts too long, or takes too long"
-                        " itself; see pg_stat_activity, end what holds the lock, and start again."
-                    ) from None
+                    raise MigrationBlocked(_POSTGRESQL if on_postgresql else _SQLITE) from None
             pause(_PAUSE_SECONDS)
+
+
+def _is_for_others(error: BaseException | None) -> bool:
+    """Tell whether a migration waited for another transaction in vain, or others for it too long."""
+    if isinstance(error, SqliteError):
+        return error.sqlite_errorcode == SQLITE_BUSY
+    return isinstance(error, LockNotAvailable | QueryCanceled)
 
 
 def _apply(engine: Engine, connection: Connection, config: Config) -> None:

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from time import monotonic
-from typing import Any, Final, cast
+from typing import Any, Final, LiteralString, cast
 
 import pytest
 from psycopg import Cursor
@@ -15,7 +15,7 @@ from psycopg.errors import LockNotAvailable
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 
-from consent.connections import take_turn, writing
+from consent.connections import limits, take_turn, writing
 from creditgate.v1.disclosed_record_pb2 import DisclosureEventKind
 from gateway.disclose.store import DisclosureStore
 from gateway.meter.postgresql import lock_operator
@@ -137,21 +137,50 @@ def _sending_together(cursor: Cursor[Any]) -> Generator[None]:
         yield
 
 
-@pytest.mark.parametrize("midst", [_copying, _sending_together])
-def test_one_that_hangs_in_the_midst_of_what_it_sends_is_ended_by_whoever_waited_in_vain(
-    engines: Engines, midst: Callable[[Cursor[Any]], AbstractContextManager[None]]
+@contextmanager
+def _after_a_pipeline(cursor: Cursor[Any]) -> Generator[None]:
+    # What the driver sends at its end where the answer is not there at once.
+    with cursor.connection.pipeline():
+        cursor.execute("SELECT 1")
+    cursor.connection.pgconn.send_flush_request()
+    cursor.connection.pgconn.flush()
+    yield
+    cursor.execute("SELECT 1")
+
+
+@pytest.mark.parametrize("midst", [_copying, _sending_together, _after_a_pipeline])
+@pytest.mark.parametrize("insists", [True, False])
+def test_one_that_hangs_where_the_server_does_not_look_is_ended_by_whoever_waited_in_vain(
+    engines: Engines,
+    midst: Callable[[Cursor[Any]], AbstractContextManager[None]],
+    insists: bool,
 ) -> None:
     hung = engines.records.raw_connection()
     cursor = cast(Cursor[Any], hung.cursor())
-    cursor.execute("SELECT set_config('idle_in_transaction_session_timeout', '1s', true)")
+    cursor.execute(cast(LiteralString, f"SELECT {limits()}"))
     cursor.execute("SELECT pg_advisory_xact_lock(%s::bigint)", (_LOCK,))
     with pytest.raises(PsycopgError), midst(cursor):
-        with pytest.raises(OperationalError), _a_consent(engines.records):
-            pass
+        began = monotonic()
+        if insists:
+            with _a_consent(engines.records):
+                pass
+        else:
+            with pytest.raises(OperationalError), writing(engines.records) as connection:
+                connection.execute(text(f"SELECT pg_advisory_xact_lock({_LOCK})"))
+        assert monotonic() - began < _SOON_SECONDS
         began = monotonic()
         with _a_consent(engines.records):
             assert monotonic() - began < 1
     hung.invalidate()
+
+
+def test_one_that_may_be_idle_for_longer_is_ended_by_nobody_before(engines: Engines) -> None:
+    with engines.records.begin() as connection:
+        connection.execute(text(f"SELECT {limits(idle_seconds=60)}"))
+        connection.execute(text(f"SELECT pg_advisory_xact_lock({_LOCK})"))
+        with pytest.raises(OperationalError), _a_consent(engines.records):
+            pass
+        connection.execute(text("SELECT 1"))
 
 
 def test_what_bounds_a_transaction_bounds_no_other_of_its_session(engines: Engines) -> None:

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,20 @@ from typing import Any
 import pytest
 from alembic import command
 from alembic.script import ScriptDirectory
-from sqlalchemy import Column, MetaData, Table, delete, insert, inspect, select, text
+from sqlalchemy import (
+    Column,
+    Connection,
+    Engine,
+    MetaData,
+    Table,
+    delete,
+    event,
+    insert,
+    inspect,
+    select,
+    text,
+)
+from sqlalchemy.engine.interfaces import DBAPIConnection
 
 from consent.queries import ConsentQueries
 from consent.tables import WRITES
@@ -19,7 +33,14 @@ from gateway.disclose.tables import LINES
 from gateway.meter.replays import REPLAYS
 from gateway.reports.store import SqlReports
 from gateway.storage.engines import Engines
-from gateway.storage.migrate import Schema, alembic_config, upgrade, upgrade_all
+from gateway.storage.migrate import (
+    MigrationBlocked,
+    Schema,
+    alembic_config,
+    run,
+    upgrade,
+    upgrade_all,
+)
 from gateway.storage.writes import WRITES as EVIDENCE_WRITES
 from gateway.transparency.map_openness import keep_openness
 from tests.reports.kept import kept, report_id
@@ -148,6 +169,45 @@ def test_processes_may_migrate_at_once(stores: SqliteStores | PostgresStores) ->
             assert process.returncode == 0, said
         with engines_of(database, home) as engines:
             assert _complete(engines)
+
+
+@pytest.fixture
+def writer(sqlite_stores: SqliteStores) -> Iterator[tuple[Engine, Connection]]:
+    """An empty store whose connections wait for a moment, and a transaction that writes it."""
+    with sqlite_stores.database(migrated=False) as store, engines_of(*store) as engines:
+        engine = engines.records
+
+        @event.listens_for(engine, "connect")
+        def wait_a_moment(connection: DBAPIConnection, _entry: object) -> None:
+            connection.cursor().execute("PRAGMA busy_timeout=10")
+
+        with engine.connect() as connection, connection.begin():
+            yield engine, connection
+
+
+def test_on_sqlite_who_migrates_waits_until_others_have_written(
+    writer: tuple[Engine, Connection],
+) -> None:
+    engine, writing = writer
+    pauses: list[float] = []
+
+    def pause(seconds: float) -> None:
+        pauses.append(seconds)
+        if len(pauses) == 3:
+            writing.rollback()
+
+    run(engine, alembic_config("records"), pause=pause)
+    assert len(pauses) == 3
+    assert _tables("records") <= tables_in(engine)
+
+
+def test_on_sqlite_who_migrates_says_in_the_end_what_it_waits_for(
+    writer: tuple[Engine, Connection],
+) -> None:
+    pauses: list[float] = []
+    with pytest.raises(MigrationBlocked, match="another process that writes"):
+        run(writer[0], alembic_config("records"), pause=pauses.append)
+    assert len(pauses) > 5
 
 
 def _complete(engines: Engines) -> bool:
