@@ -17,8 +17,8 @@ from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from consent.connections import BOUND_MARK
-
+BOUND_MARK: Final = 0x63726D69
+"""As `consent.connections.BOUND_MARK` and `operators.sql.BOUND_MARK`: who says so keeps to it."""
 _log = logging.getLogger(__name__)
 # Who works on a statement, and yet waits for its client. Of copies only the ledger's: somebody may
 # load a table of his own slowly.

@@ -15,12 +15,15 @@ from psycopg.errors import LockNotAvailable
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 
+from consent import connections
 from consent.connections import limits, take_turn, writing
 from creditgate.v1.disclosed_record_pb2 import DisclosureEventKind
 from gateway.disclose.store import DisclosureStore
 from gateway.meter.postgresql import lock_operator
 from gateway.oauth.revocation_log import append_revocations
+from gateway.storage import hung
 from gateway.storage.engines import Engines, reading
+from operators import sql
 from operators.log import Draft
 from operators.sql import SqlAuthorityLog
 from tests.stores import PostgresStores, engines_of
@@ -155,8 +158,8 @@ def test_one_that_hangs_where_the_server_does_not_look_is_ended_by_whoever_waite
     midst: Callable[[Cursor[Any]], AbstractContextManager[None]],
     insists: bool,
 ) -> None:
-    hung = engines.records.raw_connection()
-    cursor = cast(Cursor[Any], hung.cursor())
+    left = engines.records.raw_connection()
+    cursor = cast(Cursor[Any], left.cursor())
     cursor.execute(cast(LiteralString, f"SELECT {limits()}"))
     cursor.execute("SELECT pg_advisory_xact_lock(%s::bigint)", (_LOCK,))
     with pytest.raises(PsycopgError), midst(cursor):
@@ -171,7 +174,11 @@ def test_one_that_hangs_where_the_server_does_not_look_is_ended_by_whoever_waite
         began = monotonic()
         with _a_consent(engines.records):
             assert monotonic() - began < 1
-    hung.invalidate()
+    left.invalidate()
+
+
+def test_all_who_bind_transactions_say_so_by_the_same_mark() -> None:
+    assert connections.BOUND_MARK == sql.BOUND_MARK == hung.BOUND_MARK
 
 
 def test_one_that_may_be_idle_for_longer_is_ended_by_nobody_before(engines: Engines) -> None:
