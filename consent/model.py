@@ -144,7 +144,7 @@ class ConsentTerms(Part):
     """What is allowed. Times in seconds UTC, validity [valid_from, valid_until).
 
     ``times_per_day`` counts answered requests of a UTC day, 0 unless the access mode is
-    TIMES_PER_DAY; ``data_life_seconds`` is how long each answer may be kept from its serving.
+    TIMES_PER_DAY; ``data_life_seconds`` is how long each record may be kept after it was last given.
     """
 
     items: Annotated[tuple[ConsentItem, ...], Field(min_length=1, max_length=MOST_ITEMS)]

@@ -136,7 +136,7 @@ def removal_deadline(
 ) -> int:
     """Return when the last copy served under a consent must be gone.
 
-    Each copy may be kept for its data life from its serving; a revocation cuts that to
+    Each copy may be kept for its data life after it was last served; a revocation cuts that to
     `REVOKED_REMOVAL_SECONDS`. All in seconds, UTC.
     """
     life_over = last_served_at + terms.data_life_seconds

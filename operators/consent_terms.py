@@ -72,7 +72,7 @@ class AskedConsentTerms(BaseModel):
         description="Most answered requests in one UTC day; with TIMES_PER_DAY, and no other.",
     )
     data_life: _Count = Field(
-        description="Seconds that each answer may be kept, counted from its serving."
+        description="Seconds that each record may be kept, counted from when it was last given."
     )
     data_life_end: _DataLifeEnd = Field(description="What must happen to copies then.")
     answer_form: _AnswerForm = Field(

@@ -52,7 +52,7 @@ def request(
             min=1,
             max=_MOST_DAYS,
             metavar="DAYS",
-            help="How long you may keep each answer.",
+            help="How long you may keep each record after it was last given.",
         ),
     ],
     valid_days: Annotated[

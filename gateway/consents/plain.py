@@ -316,8 +316,9 @@ def _copy_lines(terms: ConsentTerms, language: Language) -> tuple[PlainLine, ...
             said(
                 language,
                 (
-                    f"每份结果最多保存 {life}，到期必须{deed}。",
-                    f"Each answer may be kept for {life} at most and must then be {deed}.",
+                    f"每项结果自最近一次提供起最多保存 {life}，到期必须{deed}。",
+                    f"Each result may be kept for {life} at most after it was last given to them, and"
+                    f" must then be {deed}.",
                 ),
             )
         ),

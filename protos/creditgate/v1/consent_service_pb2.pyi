@@ -265,9 +265,9 @@ class ConsentTerms(_message.Message):
 
     @_builtins.property
     def data_life(self) -> _duration_pb2.Duration:
-        """How long the operator may keep each answer, counted from its serving, to the
-        second, at least an hour; copies end with the record's disclosure if that is
-        sooner.
+        """How long the operator may keep each record, counted from the newest answer that
+        gave it (retries are none), to the second, at least an hour; copies end with the
+        record's disclosure if that is sooner.
         """
 
     @_builtins.property
