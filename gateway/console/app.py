@@ -84,7 +84,7 @@ def console_routes(parts: ConsoleParts) -> list[Route]:
     if sign_in is None:
         return guarded.unconfigured(entering.ENTRANCE.home)
     door = _Door(parts, sign_in, pages)
-    return [
+    routes = [
         Route("/console/sign-in", guarded(door.begin), methods=["GET"]),
         Route(
             entering.ENTRANCE.back_path,
@@ -100,6 +100,7 @@ def console_routes(parts: ConsoleParts) -> list[Route]:
             for path, at, serve in DONE
         ),
     ]
+    return [*routes, *guarded.astray(("/console", "/console/{rest:path}"), routes)]
 
 
 class _Door:

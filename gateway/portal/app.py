@@ -61,7 +61,7 @@ def portal_routes(parts: PortalParts) -> list[Route]:
     if sign_in is None:
         return guarded.unconfigured(home)
     door = _Door(parts, sign_in, pages)
-    return [
+    routes = [
         Route(f"{home}/sign-in", guarded(door.begin), methods=["GET"]),
         Route(entering.ENTRANCE.back_path, guarded(entering.ENTRANCE.come_back), methods=["GET"]),
         Route(home, guarded(door.enter), methods=["GET"]),
@@ -70,6 +70,7 @@ def portal_routes(parts: PortalParts) -> list[Route]:
             for path, serve in (*SHOWN, *GIVEN)
         ),
     ]
+    return [*routes, *guarded.astray((home, f"{home}/{{rest:path}}"), routes)]
 
 
 class _Door:

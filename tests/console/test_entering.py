@@ -9,7 +9,7 @@ from gateway.console.tabs import TABS
 from operators.administrators import scopes_of_administrator_role
 from tests.console.world import AUDITOR, LICENSER, NOBODY, PEOPLE, SECURER, World
 from tests.installation import OPERATOR_ID
-from tests.people import LICENSING, SECURITY
+from tests.people import LICENSING, SECURITY, browser
 from tests.subject.world import caught_up
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -120,3 +120,23 @@ async def test_what_there_is_not_is_not_found(world: World) -> None:
 )
 async def test_nobody_is_led_anywhere_else_by_signing_in(place: str) -> None:
     assert ENTRANCE.place_of(place) == "/console"
+
+
+@pytest.mark.parametrize(
+    ("path", "method", "takes"),
+    [
+        ("/nothing/here", "GET", ""),
+        ("/brakes/none/release", "GET", "POST"),
+        ("", "POST", "GET, HEAD"),
+    ],
+)
+async def test_an_address_of_no_page_is_told_in_words(
+    world: World, path: str, method: str, takes: str
+) -> None:
+    async with browser(world.installation) as stranger:
+        shown = await stranger.http.request(method, world.url(path))
+        assert (shown.status_code, shown.headers.get("allow", "")) == (405 if takes else 404, takes)
+        for words in ('<html lang="zh-Hans">', "<h1>没有这个页面</h1>", 'href="/console"'):
+            assert words in shown.text
+        english = await stranger.http.request(method, world.url(f"{path}?lang=en"))
+        assert "<h1>There is no such page</h1>" in english.text

@@ -9,7 +9,7 @@ from gateway.portal.app import SHOWN
 from gateway.portal.entering import ENTRANCE
 from gateway.settle.month import month_of
 from tests.installation import OPERATOR_ID, company
-from tests.people import COMPANY
+from tests.people import COMPANY, browser
 from tests.portal.world import NOBODY, OTHER, REPRESENTATIVE, PortalWorld
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -118,3 +118,23 @@ async def test_every_page_is_shown_in_both_languages_without_script_or_deed(
 )
 async def test_nobody_is_led_anywhere_else_by_signing_in(place: str) -> None:
     assert ENTRANCE.place_of(place) == "/portal"
+
+
+@pytest.mark.parametrize(
+    ("path", "method", "takes"),
+    [
+        (f"/{OPERATOR_ID}/nothing", "GET", ""),
+        ("/nobody/a/b/c/d", "POST", ""),
+        ("", "POST", "GET, HEAD"),
+    ],
+)
+async def test_an_address_of_no_page_is_told_in_words(
+    world: PortalWorld, path: str, method: str, takes: str
+) -> None:
+    async with browser(world.installation) as stranger:
+        shown = await stranger.http.request(method, world.url(path))
+        assert (shown.status_code, shown.headers.get("allow", "")) == (405 if takes else 404, takes)
+        for words in ('<html lang="zh-Hans">', "<h1>没有这个页面</h1>", 'href="/portal"'):
+            assert words in shown.text
+        english = await stranger.http.request(method, world.url(f"{path}?lang=en"))
+        assert "<h1>There is no such page</h1>" in english.text
