@@ -44,6 +44,11 @@ def host_seconds() -> float:
     return time.clock_gettime(_HOST)
 
 
+def host_nanoseconds() -> int:
+    """Give nanoseconds of the clock of `host_seconds`."""
+    return time.clock_gettime_ns(_HOST)
+
+
 def micros_of(clock: Clock) -> Callable[[], int]:
     """Return what gives the microseconds of a clock: its whole seconds where it tells no more."""
     return clock.micros if isinstance(clock, FineClock) else lambda: clock.now() * _MICROS

@@ -20,7 +20,7 @@ from sqlalchemy import Engine
 
 from consent.relied import ConsentVersion
 from creditgate.transparency.merkle import leaf_hashes
-from gateway.clock import Clock, micros_of
+from gateway.clock import Clock, host_nanoseconds, micros_of
 from gateway.meter.holds import HoldKey
 from gateway.meter.leaf import LineFields, detail_of, leaf_bytes
 from gateway.meter.model import (
@@ -155,7 +155,7 @@ class UsageLedger:
         # Before the clock is read: a consent may have to be waited for.
         consents = _consents(transaction, claims)
         # Read here, with every lock held: what waited too long is not served.
-        now = self._clock.now()
+        now, judged_at = self._clock.now(), host_nanoseconds()
         reckoning = Reckoning(
             now,
             _ended(transaction, claims),
@@ -176,7 +176,7 @@ class UsageLedger:
             transaction.hold(reckoning.holds, given_back, now)
         if (moved := reckoning.moved) is not None:
             self._set_rates(transaction, moved)
-        return self._receipted(transaction, claims, outcomes, uses)
+        return self._receipted(transaction, claims, outcomes, uses, judged_at)
 
     def _arrivals(
         self, transaction: LedgerTransaction, claims: Iterable[UsageClaim]
@@ -200,8 +200,9 @@ class UsageLedger:
         claims: Sequence[UsageClaim],
         outcomes: Sequence[Outcome],
         charged: _Uses,
+        judged_at: int,
     ) -> list[Outcome]:
-        """Return the outcomes with the receipts of those charged, and of what those replayed, or
+        """Return the outcomes with when they were ``judged_at``, and the receipts of those charged, and of what those replayed, or
         refused as retries, were answered first."""
         asked = _retried(claims, outcomes) if len(charged.leaves) < len(claims) else {}
         answered = transaction.answered(asked.values()) if asked else []
@@ -221,11 +222,11 @@ class UsageLedger:
         whole: list[Outcome] = []
         for claim, outcome in zip(claims, outcomes, strict=True):
             if isinstance(outcome, Charged):
-                outcome.receipt = next(first)
+                outcome.receipt, outcome.judged_at = next(first), judged_at
                 whole.append(outcome)
             elif isinstance(outcome, Replayed):
                 receipt = receipts[places[claim.answer_key]] + next(repeated)
-                whole.append(replace(outcome, receipt=receipt))
+                whole.append(replace(outcome, receipt=receipt, judged_at=judged_at))
             elif isinstance(outcome, NotCharged) and outcome.repeats:
                 # A refusal has room for no more.
                 whole.append(replace(outcome, receipt=bare[places[claim.answer_key]]))

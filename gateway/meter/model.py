@@ -276,12 +276,14 @@ class Charged:
     """The claim is durable; its entries are charged. ``fee`` in micro-yuan.
 
     ``receipt`` is the signed receipt of the use, a serialised UsageReceipt, which it gets once the
-    group is signed; ``left`` is what the operator may still be served.
+    group is signed; ``left`` is what the operator may still be served; ``judged_at`` is when that
+    was found (nanoseconds of `gateway.clock.host_nanoseconds`).
     """
 
     fee: int
     receipt: bytes = field(default=b"", compare=False, repr=False)
     left: Left | None = field(default=None, compare=False, repr=False)
+    judged_at: int = field(default=0, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,12 +291,13 @@ class Replayed:
     """The id was metered before with the same payload; nothing more is charged.
 
     ``receipt`` is that of the first answer's use, a serialised UsageReceipt; ``served_at`` is
-    when that was given (seconds, UTC).
+    when that was given (seconds, UTC); ``judged_at`` as of `Charged`.
     """
 
     decision_id: str
     receipt: bytes = field(default=b"", compare=False, repr=False)
     served_at: int = field(default=0, compare=False, repr=False)
+    judged_at: int = field(default=0, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

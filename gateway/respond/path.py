@@ -56,6 +56,7 @@ from gateway.respond.answer import (
 )
 from gateway.respond.claims import Claims
 from gateway.respond.consented import ConsentedUse
+from gateway.respond.in_time import keep_judged
 from gateway.respond.left import tell_left
 from gateway.respond.proofs import AnswerProofs, ProofLate
 from gateway.respond.rates import KnownOver, debits_of, too_fast
@@ -239,10 +240,12 @@ class AnswerPath:
         RATE_EXCEEDED."""
         # Not by matching, which looks up what an outcome is made of for each call.
         if isinstance(outcome, Charged):
+            keep_judged(outcome.judged_at)
             if outcome.left is not None:
                 tell_left(outcome.left, limits)
             return served_by(claim, selection, outcome.fee, outcome.receipt)
         if isinstance(outcome, Replayed):
+            keep_judged(outcome.judged_at)
             return replayed_by(claim, selection, outcome)
         if isinstance(outcome, TooFast):
             self._over.remember(outcome)

@@ -17,6 +17,7 @@ from creditgate.going_on import GO_ON
 from creditgate.refusal import Refused, Violation, invalid
 from creditgate.v1.refusal_pb2 import RefusalReason
 from gateway.authenticate.caller import Caller
+from gateway.respond.in_time import gone_out, require_in_time
 from gateway.respond.left import WANTED, told_left, want_left
 from gateway.server.errors import (
     Answer,
@@ -115,8 +116,10 @@ class _Call:
                 step("answered")
             if left := told_left():
                 context.set_trailing_metadata((*self._trailers, *left))
+            whole = answer if type(answer) is bytes else answer.SerializeToString()
+            require_in_time()
             ending.status = "OK"
-            return answer if type(answer) is bytes else answer.SerializeToString()
+            return whole
         except Exception as error:
             answer = await self._ended(error, ending)
             await self._hear_out(incoming)
@@ -141,7 +144,10 @@ class _Call:
                 request, caller = self._admitted(incoming, context)
                 async for answer in method.serve(request, caller):
                     self._authenticate(context)
-                    yield answer if type(answer) is bytes else answer.SerializeToString()
+                    whole = answer if type(answer) is bytes else answer.SerializeToString()
+                    require_in_time()
+                    gone_out()
+                    yield whole
             if left := told_left():
                 context.set_trailing_metadata((*self._trailers, *left))
             ending.status = "OK"

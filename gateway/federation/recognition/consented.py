@@ -32,6 +32,7 @@ from gateway.meter.committer import GroupCommitter
 from gateway.meter.decisions import DecisionIds
 from gateway.meter.model import Charged, NotCharged, Replayed, UsageClaim
 from gateway.meter.under_consent import RECOGNISED_PREFIX
+from gateway.respond.in_time import keep_judged
 from gateway.respond.refusals import not_charged
 from gateway.usage.unsigned import UnsignedUse
 from operators.model import Licence
@@ -188,7 +189,8 @@ class ConsentedUses:
             asked_subjects=1,
         )
         match await self._committer.charge(claim):
-            case Charged() | Replayed():
+            case Charged(judged_at=at) | Replayed(judged_at=at):
+                keep_judged(at)
                 return True
             case NotCharged() as refused:
                 raise not_charged(refused)
