@@ -36,24 +36,18 @@ def writing(engine: Engine) -> Generator[Connection]:
     """Give a transaction that is durable when the block has ended, or has done nothing.
 
     Raises OperationalError for one that waits too long for another, and on PostgreSQL DBAPIError
-    for one that was left alone for so long that the server ended it (`bound`).
+    for one that was left alone for so long that the server ended it (`limits`); a process stopped between
+    two writes of SQLite holds its file whatever is set.
     """
     if engine.dialect.name != "sqlite":
         with engine.begin() as connection:
-            bound(connection)
+            connection.execute(text(f"SELECT {limits()}"))
             yield connection
         return
     with reader(engine).connect() as connection:
         _take_write_lock(connection)
         yield connection
         connection.commit()
-
-
-def bound(connection: Connection) -> None:
-    """Have PostgreSQL end the connection's transaction by `limits`; a process stopped between two
-    writes of SQLite holds its file whatever is set."""
-    if connection.dialect.name == "postgresql":
-        connection.execute(text(f"SELECT {limits()}"))
 
 
 def limits(idle_seconds: int = _IDLE_SECONDS, wait_seconds: int = _WAIT_SECONDS) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import Engine, Row, select, update
 
 from gateway.alerts.tables import ALERTS
+from gateway.storage.bounded import bounded
 from gateway.storage.engines import reading
 from gateway.storage.writes import wrote
 
@@ -38,7 +39,7 @@ class SqlAlerts:
         """Return an alert once it is acknowledged, as it was where it had been; None where there
         is none."""
         own = ALERTS.c.number == number
-        with self._engine.begin() as connection:
+        with bounded(self._engine) as connection:
             acknowledged = connection.execute(
                 update(ALERTS)
                 .where(own, ALERTS.c.acknowledged_at.is_(None))

@@ -52,6 +52,7 @@ from gateway.conformance.told_missing import (
     keep_told_by,
     told_by,
 )
+from gateway.storage.bounded import LONG_SECONDS, bounded
 from gateway.storage.engines import Engines, reading
 from gateway.storage.writes import wrote
 
@@ -154,7 +155,7 @@ class Attested:
         self._elsewhere.follow(operator_id)
         # Before anything is locked: the log is written to the same store.
         checkpoint = self._certificates.covering(disclosure_sequence)
-        with self._engine.begin() as connection:
+        with bounded(self._engine, LONG_SECONDS, LONG_SECONDS) as connection:
             touch(connection, operator_id, now)
             known = attestation_by_request(connection, operator_id, request_id)
             if known is not None:

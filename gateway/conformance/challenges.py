@@ -23,6 +23,7 @@ from gateway.conformance.revisions import revisions_of
 from gateway.conformance.served_since import ServedSince, served_since
 from gateway.conformance.standings import count_challenges, touch
 from gateway.conformance.told_missing import keep_told_missing, told_missing
+from gateway.storage.bounded import LONG_SECONDS, bounded
 from gateway.storage.engines import Engines, reading
 from gateway.storage.sweeping import Sweeping
 from gateway.storage.writes import wrote
@@ -131,7 +132,7 @@ class Challenges:
         right = [each for each in asked if _is_right(each, by_id[each.challenge_id], now)]
         served = served_since(self._records, operator_id, right, told)
         done = _Done()
-        with self._evidence.begin() as connection:
+        with bounded(self._evidence, LONG_SECONDS) as connection:
             touch(connection, operator_id, now)
             present = told_missing(connection, operator_id)
             if present[1:] != told[1:] or not np.array_equal(present.sequences, told.sequences):
@@ -176,7 +177,7 @@ class Challenges:
         if not self._sweeping.due(now):
             return
         old = (_C.closed_at > literal_column("0"), _C.closed_at < now - _KEPT_SECONDS)
-        with self._evidence.begin() as connection:
+        with bounded(self._evidence) as connection:
             of_old = DRAWS.c.challenge_id.in_(select(_C.challenge_id).where(*old))
             drawn = delete(DRAWS).where(of_old).returning(*DRAWS.primary_key)
             wrote(connection, DRAWS, connection.execute(drawn).all())

@@ -11,6 +11,7 @@ from gateway.conformance.finding_rows import finding_of
 from gateway.conformance.finding_tables import EVIDENCE, FINDINGS
 from gateway.conformance.model import CONTESTED, DISMISSED, MISSING, OPEN, Finding
 from gateway.conformance.standings import touch
+from gateway.storage.bounded import bounded
 from gateway.storage.writes import wrote
 
 _F = FINDINGS.c
@@ -31,7 +32,7 @@ class Contests:
         there; STATE_CONFLICT where it does not stand, is for information or was contested
         before; and as `require_room`.
         """
-        with self._engine.begin() as connection:
+        with bounded(self._engine) as connection:
             finding = finding_of(connection, finding_id)
             if finding is None or finding.operator_id != operator_id:
                 raise unknown_finding()
@@ -81,7 +82,7 @@ class Contests:
         contested. Raises Refused RESOURCE_NOT_FOUND; STATE_CONFLICT where there is nothing
         to decide.
         """
-        with self._engine.begin() as connection:
+        with bounded(self._engine) as connection:
             finding = finding_of(connection, finding_id)
             if finding is None:
                 raise unknown_finding()

@@ -12,6 +12,7 @@ from creditgate.refusal import Refused
 from creditgate.v1.refusal_pb2 import RefusalReason
 from gateway.conformance.finding_tables import EVIDENCE, FINDINGS, STANDS, WAS_CONTESTED
 from gateway.conformance.model import CONTESTED, RECTIFIED
+from gateway.storage.bounded import bounded
 from gateway.storage.sweeping import Sweeping
 from gateway.storage.writes import wrote
 
@@ -78,7 +79,7 @@ class EvidenceLife:
             WAS_CONTESTED,
             _F.closed_at < before,
         )
-        with self._engine.begin() as connection:
+        with bounded(self._engine) as connection:
             forgotten = delete(EVIDENCE).where(_E.at < before, _E.finding_id.in_(over))
             gone = connection.execute(forgotten.returning(_E.finding_id)).all()
             wrote(connection, EVIDENCE, gone)

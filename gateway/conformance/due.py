@@ -20,6 +20,7 @@ from gateway.conformance.model import ATTESTATION_OVERDUE, Difference
 from gateway.conformance.policy import ConformancePolicy
 from gateway.conformance.standings import attestation_due, touch
 from gateway.conformance.told_missing import not_served_since, told_missing
+from gateway.storage.bounded import bounded
 from gateway.storage.engines import Engines, reading
 
 _LOOK_SECONDS: Final = 60
@@ -116,7 +117,7 @@ class DueAttestations:
                 return
         if not self._holdings.entitled(operator_id, now):
             return
-        with self._engine.begin() as connection:
+        with bounded(self._engine) as connection:
             touch(connection, operator_id, now)
             if not _due(connection, operator_id):
                 attestation_due(connection, operator_id, now + self._policy.attestation_seconds)
@@ -129,7 +130,7 @@ class DueAttestations:
         """Find that an attestation is overdue, and ask for the next; one that has nothing
         left to attest is not asked any more."""
         holds = self._holdings.entitled(operator_id, now) > 0
-        with self._engine.begin() as connection:
+        with bounded(self._engine) as connection:
             touch(connection, operator_id, now)
             due = _due(connection, operator_id)
             if not due or due > now:

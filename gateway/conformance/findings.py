@@ -17,6 +17,7 @@ from gateway.conformance.finding_tables import EVIDENCE, FINDINGS, OF_REMOVALS, 
 from gateway.conformance.model import MISSING, OPEN, REMOVAL_OVERDUE, Difference, Finding
 from gateway.conformance.policy import ConformancePolicy
 from gateway.conformance.standings import touch
+from gateway.storage.bounded import bounded
 from gateway.storage.engines import reading
 
 _F = FINDINGS.c
@@ -46,7 +47,7 @@ class Findings:
         was. ``severity`` is a Severity, ``now`` in seconds, UTC; ``region`` the other region whose
         event it is, "" for this one's.
         """
-        with self._engine.begin() as connection:
+        with bounded(self._engine) as connection:
             touch(connection, operator_id, now)
             if _of_event(connection, operator_id, (region, record_id), event_sequence):
                 return False
@@ -76,7 +77,7 @@ class Findings:
         with reading(self._engine) as connection:
             if connection.execute(query.limit(1)).first() is None:
                 return 0
-        with self._engine.begin() as connection:
+        with bounded(self._engine) as connection:
             touch(connection, operator_id, now)
             standing = connection.execute(query).scalars().all()
             close_findings(connection, standing, now)
@@ -86,7 +87,7 @@ class Findings:
         """Find that the removal of what was served under an ended consent, "consents/{id}", was
         not acknowledged by its deadline; False where that stands already. ``now`` in seconds,
         UTC."""
-        with self._engine.begin() as connection:
+        with bounded(self._engine) as connection:
             touch(connection, operator_id, now)
             query = select(_F.finding_id).where(*_of_consent(operator_id, consent))
             if connection.execute(query).first() is not None:

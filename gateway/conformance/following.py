@@ -25,6 +25,7 @@ from gateway.conformance.positions import (
 )
 from gateway.conformance.revisions import EventFacts, read_events
 from gateway.conformance.served import Served, ServedReader, served_operators
+from gateway.storage.bounded import LONG_SECONDS, bounded
 from gateway.storage.engines import Engines, reading
 from gateway.storage.paging import pages
 
@@ -87,7 +88,7 @@ class HoldingsSteps:
         with reading(self._records) as records:
             read = read_events(records, at, _EVENTS_AT_ONCE)
         if read.position > at:
-            with self._evidence.begin() as connection:
+            with bounded(self._evidence, LONG_SECONDS) as connection:
                 _keep_revisions(connection, read)
                 _mark_ended(connection, read.ended)
                 come_further(connection, EVENTS, read.position)
@@ -100,7 +101,7 @@ class HoldingsSteps:
         with reading(self._records) as records:
             served = self._answers.read(records, operator_id, at, _ANSWERS_AT_ONCE)
         if served.position > at:
-            with self._evidence.begin() as connection:
+            with bounded(self._evidence, LONG_SECONDS) as connection:
                 _mark_served(connection, operator_id, served)
                 keep_copies(connection, operator_id, served.copies)
                 come_further(connection, log, served.position)

@@ -17,6 +17,7 @@ from sqlalchemy import (
 )
 
 from gateway.conformance.removal_tables import DUTIES, Finding
+from gateway.storage.bounded import bounded
 from gateway.storage.engines import reading
 from gateway.storage.writes import wrote
 
@@ -122,7 +123,7 @@ class OverdueRemovals:
             pass
 
     def _mark(self, now: int) -> None:
-        with self._evidence.begin() as connection:
+        with bounded(self._evidence) as connection:
             # A word that comes first wins: the condition is looked at with the row locked.
             due = update(self._table).where(*self._passed).values(finding=Finding.DUE)
             marking = due.returning(*self._table.primary_key)
@@ -169,7 +170,7 @@ class OverdueRemovals:
             .values(finding=finding)
         )
         keys = [{"of_operator": each.operator_id, "of_key": each.key} for each in marked]
-        with self._evidence.begin() as connection:
+        with bounded(self._evidence) as connection:
             connection.execute(change, keys)
             wrote(connection, self._table, [tuple(key.values()) for key in keys])
 

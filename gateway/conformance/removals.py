@@ -35,6 +35,7 @@ from gateway.conformance.removal_rows import (
 from gateway.conformance.removal_tables import DUTIES
 from gateway.conformance.revisions import revisions_of
 from gateway.disclose.tables import NO_END
+from gateway.storage.bounded import LONG_SECONDS, bounded
 from gateway.storage.engines import Engines, reading
 from gateway.storage.inserts import INSERT
 from gateway.storage.writes import wrote
@@ -98,7 +99,7 @@ class RemovalDuties:
                 return
             alike = {sequence for each in page.events for sequence in each.void_alike}
             held = dict(self._keepers.keepers(alike))
-            with self._evidence.begin() as connection:
+            with bounded(self._evidence, LONG_SECONDS) as connection:
                 hold_followed(connection)
                 # What was attested since its keepers were asked for.
                 for operator_id, sequences in put_right_of(connection, alike).items():
@@ -158,7 +159,7 @@ class RemovalDuties:
         nothing is written, where a copy is told to be gone before its event.
         """
         self.follow()
-        with self._evidence.begin() as connection:
+        with bounded(self._evidence, LONG_SECONDS) as connection:
             known = locked(connection, operator_id, {each.event_sequence for each in removals})
             new, taken = newly_told(removals, known)
             if new:

@@ -21,6 +21,7 @@ from gateway.conformance.removal_rows import BY_THEMSELVES, SAID_BEFORE
 from gateway.conformance.removal_tables import DUTIES, Finding
 from gateway.conformance.revisions import revisions_of_records
 from gateway.conformance.told_missing import ToldMissing, not_served_since
+from gateway.storage.bounded import bounded
 from gateway.storage.engines import Engines, reading
 from gateway.storage.paging import pages
 from gateway.storage.writes import wrote
@@ -152,7 +153,7 @@ class SaidBefore:
         for row in rows:
             by_word[row.operator_id, row.said_answers, row.said_since].append(row)
         gone = [row for word, some in by_word.items() for row in self._gone(*word, some)]
-        with self._evidence.begin() as evidence:
+        with bounded(self._evidence) as evidence:
             if gone:
                 evidence.execute(_GONE, [_key(row) for row in gone])
                 wrote(evidence, DUTIES, [(row.operator_id, row.event_sequence) for row in gone])

@@ -18,6 +18,7 @@ from gateway.conformance.standings import (
     unsettled,
 )
 from gateway.conformance.suspension import Suspensions
+from gateway.storage.bounded import bounded
 from gateway.storage.engines import reading
 from gateway.storage.writes import wrote
 from operators.suspended import Suspension
@@ -67,7 +68,7 @@ class Settling:
 
     def _look_again(self, now: int) -> None:
         for operator_id in self._standings.in_stage(SUSPENDED):
-            with self._engine.begin() as connection:
+            with bounded(self._engine) as connection:
                 touch(connection, operator_id, now)
 
     def _settle(self, before: Unsettled, now: int) -> None:
@@ -86,7 +87,7 @@ class Settling:
             return
         boundaries = [next_boundary(self._policy, each, now) for each in against]
         settle_at = min((at for at in boundaries if at is not None), default=None)
-        with self._engine.begin() as connection:
+        with bounded(self._engine) as connection:
             settle(connection, before, stage, standing, settle_at, now)
 
     def _enforced(self, present: Suspension, stage: Stage, now: int) -> bool:
@@ -111,7 +112,7 @@ class Settling:
             _F.pardoned.is_(False),
             _F.detected_at <= present.pardoned_at,
         )
-        with self._engine.begin() as connection:
+        with bounded(self._engine) as connection:
             pardoned = update(FINDINGS).where(*rows).values(pardoned=True)
             found = connection.execute(pardoned.returning(_F.finding_id)).all()
             wrote(connection, FINDINGS, found)

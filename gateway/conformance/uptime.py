@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Engine, delete, insert, select, update
 from gateway.clock import Clock
 from gateway.conformance.outage import Outage
 from gateway.conformance.uptime_tables import BEATS, OUTAGES
+from gateway.storage.bounded import LONG_SECONDS, bounded
 from gateway.storage.engines import reading
 from gateway.storage.inserts import INSERT
 from gateway.storage.writes import wrote
@@ -110,7 +111,7 @@ class Uptime:
     def _beat(self, now: int) -> None:
         """Put off, once, what an outage until ``now`` left no time for, and tell that it is up."""
         first = INSERT[self._evidence.dialect.name](BEATS).on_conflict_do_nothing()
-        with self._evidence.begin() as connection:
+        with bounded(self._evidence, LONG_SECONDS) as connection:
             connection.execute(first, {"name": _GATEWAY, "at": now})
             outage = Outage(
                 connection.execute(_LAST.with_for_update()).scalar_one(), now, self._grace

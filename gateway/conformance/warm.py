@@ -19,6 +19,7 @@ from gateway.conformance.held import Columns, Held
 from gateway.conformance.holdings_tables import CHECKSUM_KEYS
 from gateway.conformance.revisions import facts_of
 from gateway.conformance.stored import blocks
+from gateway.storage.bounded import bounded
 from gateway.storage.engines import Engines, reading
 from gateway.storage.writes import wrote
 
@@ -116,7 +117,7 @@ def checksum_key(evidence: Engine, operator_id: str) -> bytes:
             operator_id=operator_id, checksum_key=token_bytes(KEY_BYTES)
         )
         # Another process may have made one meanwhile.
-        with contextlib.suppress(IntegrityError), evidence.begin() as connection:
+        with contextlib.suppress(IntegrityError), bounded(evidence) as connection:
             connection.execute(made)
             wrote(connection, CHECKSUM_KEYS, [(operator_id,)])
         with reading(evidence) as connection:

@@ -30,6 +30,7 @@ from gateway.consents.followed import (
 from gateway.consents.past_unreadable import PastUnreadable
 from gateway.consents.subject_uses import SubjectUses
 from gateway.storage.background import BackgroundWork, Pace
+from gateway.storage.bounded import bounded
 from gateway.storage.engines import reading
 from gateway.storage.signs import Sign, any_of
 from gateway.storage.turn import CONSENTS
@@ -223,5 +224,5 @@ class ConsentClerk:
 
     def _come_further(self, name: str, at: int, done: int) -> None:
         if done > at:
-            with self._engine.begin() as connection:
+            with bounded(self._engine) as connection:
                 come_further(connection, name, done)

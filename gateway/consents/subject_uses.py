@@ -19,6 +19,7 @@ from gateway.consents.followed import come_further, come_to
 from gateway.disclose.subjects import Subjects
 from gateway.meter.model import ANSWER, unpack_entries
 from gateway.meter.tables import USAGE
+from gateway.storage.bounded import bounded
 from gateway.storage.engines import reading
 from gateway.storage.paging import pages
 from gateway.storage.remembered import Remembered
@@ -102,7 +103,7 @@ class SubjectUses:
             if not answers:
                 return False
             uses = uses_of(connection, answers, self._subjects, self._givers)
-        with self._engine.begin() as connection:
+        with bounded(self._engine) as connection:
             # In the index's order, so that each of its pages is written once.
             add_rows(connection, SUBJECT_USE, sorted(uses))
             come_further(connection, name, answers[-1].sequence)

@@ -3,7 +3,7 @@
 Each method is one transaction. Writers queue behind one lock, so that event
 sequences are dense and in order of commit: whoever has read up to a sequence has
 missed nothing before it. One that waits too long for another raises
-DBAPIError, and so does on PostgreSQL one that hung for too long (`consent.connections.limits`).
+DBAPIError, and so does on PostgreSQL one that hung for too long (`gateway.storage.bounded`).
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -11,7 +11,7 @@ from typing import Final
 
 from sqlalchemy import Connection, Engine, func, insert, select, text, update
 
-from consent.connections import bound, limits, take_turn
+from consent.connections import take_turn
 from creditgate.refusal import Refused, Violation, invalid
 from creditgate.v1.disclosed_record_pb2 import DisclosedRecord, DisclosureEventKind
 from creditgate.v1.disclosure_service_pb2 import PublishRecordsResponse, RejectedRecord
@@ -39,6 +39,7 @@ from gateway.disclose.newest import (
 )
 from gateway.disclose.rows import PUBLISHED, EventRow, RowWriter, event_row, revision_row
 from gateway.disclose.tables import BATCHES, EVENTS, LINES, REVISIONS
+from gateway.storage.bounded import bound, bounded
 from gateway.storage.engines import reading
 
 DISCLOSURE_LOCK: Final = 0x63726463
@@ -104,7 +105,7 @@ class DisclosureStore:
 
     def number_lines(self, lines: Iterable[Line]) -> dict[Line, int]:
         """Return every revenue line's number, once each of ``lines`` has one."""
-        with self._engine.begin() as connection:
+        with bounded(self._engine, _IDLE_SECONDS, _WAIT_SECONDS) as connection:
             _lock(connection)
             return _number_lines(connection, set(lines))
 
@@ -122,7 +123,7 @@ class DisclosureStore:
         A batch id committed before answers with what became of it then. Raises
         Refused REQUEST_ID_REUSED when it then held other records.
         """
-        with self._engine.begin() as connection:
+        with bounded(self._engine, _IDLE_SECONDS, _WAIT_SECONDS) as connection:
             _lock(connection)
             permit()
             earlier = _earlier(connection, batch.publisher, batch.batch_id, batch.digest)
@@ -173,7 +174,7 @@ class DisclosureStore:
         nothing: it would make copies void that are right.
         """
         admitted = correction.record
-        with self._engine.begin() as connection:
+        with bounded(self._engine, _IDLE_SECONDS, _WAIT_SECONDS) as connection:
             _lock(connection)
             permit()
             newest = newest_of(connection, [admitted.record_id]).get(admitted.record_id)
@@ -222,7 +223,7 @@ class DisclosureStore:
         A repeated call with the same kind and note answers as the first. Raises
         Refused RESOURCE_NOT_FOUND, STATE_CONFLICT, ETAG_MISMATCH.
         """
-        with self._engine.begin() as connection:
+        with bounded(self._engine, _IDLE_SECONDS, _WAIT_SECONDS) as connection:
             _lock(connection)
             permit()
             newest = newest_of(connection, [record_id]).get(record_id)
@@ -253,9 +254,7 @@ class DisclosureStore:
 
 def _lock(connection: Connection) -> None:
     if connection.dialect.name == "postgresql":
-        bounds = limits(_IDLE_SECONDS, _WAIT_SECONDS)
-        lock = f"pg_advisory_xact_lock({DISCLOSURE_LOCK})"
-        connection.execute(text(f"SELECT {bounds}, {lock}"))
+        connection.execute(text(f"SELECT pg_advisory_xact_lock({DISCLOSURE_LOCK})"))
 
 
 def keep_use_out(connection: Connection) -> None:

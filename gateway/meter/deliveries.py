@@ -18,7 +18,6 @@ from sqlalchemy import (
     update,
 )
 
-from consent.connections import bound
 from gateway.meter.delivery import (
     ENDED,
     OPEN,
@@ -33,6 +32,7 @@ from gateway.meter.delivery import (
 from gateway.meter.delivery_tables import DELIVERIES
 from gateway.meter.model import ANSWER, REVERSAL, pack_entries, unpack_entries
 from gateway.meter.tables import USAGE
+from gateway.storage.bounded import bounded
 from gateway.storage.engines import reading, snapshot
 from gateway.storage.inserts import INSERT
 
@@ -76,8 +76,7 @@ class Deliveries:
 
         ``now`` in seconds UTC. Raises OtherPayload, AlreadySettled.
         """
-        with self._engine.begin() as connection:
-            bound(connection)
+        with bounded(self._engine) as connection:
             row = None
             while row is None:
                 _begin(connection, key, payload_digest, now)
@@ -104,8 +103,7 @@ class Deliveries:
         """Return what each record of a chunk that is sent again reaches, ``sequences`` being
         their revisions in order; what it had and has no more is noted. None where the delivery
         is not this turn's any more."""
-        with self._engine.begin() as connection:
-            bound(connection)
+        with bounded(self._engine) as connection:
             row = connection.execute(
                 select(DELIVERIES).where(is_of(key), _is_had_by(turn)).with_for_update()
             ).first()
@@ -134,8 +132,7 @@ class Deliveries:
         """
         changes: dict[str, Any] = {"chunk": reached.chunk, "entries": reached.entries}
         changes["touched_at"] = now
-        with self._engine.begin() as connection:
-            bound(connection)
+        with bounded(self._engine) as connection:
             had = and_(is_of(key), _is_had_by(turn))
             if is_last:
                 omits = connection.execute(select(DELIVERIES.c.omitted).where(had)).scalar()

@@ -72,7 +72,7 @@ def would_be_cut(missing: int, left: int, most: int) -> bool:
     return 0 < left < missing <= most
 
 
-def bounded(missing: Iterable[ChunkEntries], most: int) -> list[ChunkEntries]:
+def up_to(missing: Iterable[ChunkEntries], most: int) -> list[ChunkEntries]:
     """Return at most ``most`` of the records that are missing: the last, which are the least
     likely to have been received."""
     found: list[ChunkEntries] = []

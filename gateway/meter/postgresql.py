@@ -33,7 +33,6 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 
-from consent.connections import bound, limits
 from consent.relied import ConsentVersion
 from consent.tables import CONSENT, CONSENT_REMOVAL
 from gateway.disclose.store import ENDING_LOCK
@@ -71,6 +70,7 @@ from gateway.meter.store import (
     usage_rows,
 )
 from gateway.meter.tables import QUOTA, REFUSALS, USAGE
+from gateway.storage.bounded import limits
 from gateway.storage.hung import end_hung_sessions
 
 _OPERATOR_LOCKS: Final = 0x63726D75
@@ -194,10 +194,9 @@ class PostgresLedgerStore:
 
 
 def lock_operator(connection: Connection, operator_id: str) -> None:
-    """Take the ledger's lock on an operator until the transaction ends, which from then on is bound
-    as the ledger's are; on SQLite who writes has it already."""
+    """Take the ledger's lock on an operator until the transaction (`bounded`) ends; on SQLite who
+    writes has it already."""
     if connection.dialect.name == "postgresql":
-        bound(connection)
         lock = func.pg_advisory_xact_lock(_OPERATOR_LOCKS, _lock(operator_id))
         connection.execute(select(lock))
 

@@ -8,6 +8,7 @@ from gateway.meter.holds import HoldKey
 from gateway.meter.holds_sql import GIVE_BACK
 from gateway.meter.postgresql import lock_operator
 from gateway.meter.tables import QUOTA_HOLDS
+from gateway.storage.bounded import bounded
 
 _ROW: Final = QUOTA_HOLDS.c
 # By others than the one that is eased.
@@ -33,7 +34,7 @@ class QuotaHolds:
     def give_back(self, key: HoldKey) -> None:
         """End a hold of whose answer nothing is charged. Raises what SQLAlchemy raises; it ends by
         itself then."""
-        with self._engine.begin() as connection:
+        with bounded(self._engine) as connection:
             connection.execute(GIVE_BACK, {"its_operator": key.operator_id, "its_id": key.hold_id})
 
     def ease(self, key: HoldKey, records: int, now: int, *, needed: bool) -> None:
@@ -55,6 +56,6 @@ class QuotaHolds:
                 beyond=_ROW.beyond + _ROW.records - records
             )
             values["now"] = now
-        with self._engine.begin() as connection:
+        with bounded(self._engine) as connection:
             lock_operator(connection, key.operator_id)
             connection.execute(easing.values(records=records), values)

@@ -22,6 +22,7 @@ from sqlalchemy import (
     select,
 )
 
+from gateway.storage.bounded import bounded
 from gateway.storage.inserts import INSERT
 
 METADATA: Final = MetaData()
@@ -103,7 +104,7 @@ class SqlRegionAsks:
         """
         credentials = {sha256(ask.credential.encode()).digest(): ask.credential for ask in asks}
         rows = [_row(ask) for ask in asks]
-        with self._engine.begin() as connection:
+        with bounded(self._engine) as connection:
             dialect = connection.dialect.name
             # By their keys, so that no two processes wait for one another.
             connection.execute(

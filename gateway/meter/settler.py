@@ -28,8 +28,8 @@ from gateway.meter.delivery import (
     ChunkEntries,
     DeliveryKey,
     Reached,
-    bounded,
     unacknowledged,
+    up_to,
     would_be_cut,
 )
 from gateway.meter.delivery_tables import DELIVERIES
@@ -39,6 +39,7 @@ from gateway.meter.postgresql import lock_operator
 from gateway.meter.reversal import reversal
 from gateway.meter.store import USAGE_COLUMNS
 from gateway.meter.tables import LICENCE_USE, QUOTA, USAGE, USAGE_HEADS
+from gateway.storage.bounded import bounded
 from gateway.storage.engines import reading
 from gateway.storage.paging import pages
 
@@ -97,7 +98,7 @@ class DeliverySettler:
     def settle(self, key: DeliveryKey) -> None:
         """Settle a delivery, unless it went on meanwhile. Raises what the store raises,
         LookupError where it lacks what was served."""
-        with self._engine.begin() as connection:
+        with bounded(self._engine) as connection:
             lock_operator(connection, key.operator_id)
             # Read with the lock held, as the ledger does: what is written is in order.
             now = self._clock.now()
@@ -124,7 +125,7 @@ class DeliverySettler:
                 tomorrow = now - now % SECONDS_A_DAY + SECONDS_A_DAY
                 connection.execute(update(DELIVERIES).where(is_of(key)).values(touched_at=tomorrow))
                 return
-            credited = bounded(missing, left)
+            credited = up_to(missing, left)
             self._credit(connection, answers, credited, now)
             connection.execute(
                 update(DELIVERIES)

@@ -10,6 +10,7 @@ from typing import Final
 
 from sqlalchemy import Connection, Engine, delete, exists, insert, select, update
 
+from consent.connections import insist
 from gateway.oauth.grant_port import StandingGrant
 from gateway.oauth.refresh_tokens import (
     HeldRefreshToken,
@@ -23,6 +24,7 @@ from gateway.oauth.revocations import Revocation
 from gateway.oauth.secret import digest_of, new_secret
 from gateway.oauth.tables import CODE, GRANT, GRANT_CONSENT, REFRESH_TOKEN
 from gateway.oauth.terms import CodeTerms, GrantTerms
+from gateway.storage.bounded import bounded
 from gateway.storage.engines import reading
 from gateway.storage.sweeping import Sweeping
 
@@ -112,7 +114,7 @@ class SqlOAuthGrants:
 
     def revoke(self, grant_id: str, now: int) -> None:
         """As `OAuthGrants.revoke`."""
-        with self._engine.begin() as connection:
+        with bounded(self._engine) as connection:
             ended = connection.execute(
                 update(GRANT)
                 .where(GRANT.c.grant_id == grant_id, GRANT.c.revoked_at.is_(None))
@@ -128,17 +130,19 @@ class SqlOAuthGrants:
         too. Return how many grants were ended; nothing stands that a second call would end.
         """
         resting = select(GRANT_CONSENT.c.grant_id).where(GRANT_CONSENT.c.consent == consent)
-        with self._engine.begin() as connection:
+        with bounded(self._engine) as connection:
             # Codes first: one that is redeemed meanwhile has its grant here already, or
             # finds itself used.
-            connection.execute(
+            insist(
+                connection,
                 update(CODE)
                 .where(CODE.c.grant_id.in_(resting), CODE.c.used_at.is_(None))
-                .values(used_at=now)
+                .values(used_at=now),
             )
             standing = GRANT.c.grant_id.in_(resting), GRANT.c.revoked_at.is_(None)
-            ended = connection.execute(
-                update(GRANT).where(*standing).values(revoked_at=now).returning(GRANT.c.grant_id)
+            ended = insist(
+                connection,
+                update(GRANT).where(*standing).values(revoked_at=now).returning(GRANT.c.grant_id),
             ).scalars()
             revoked = [Revocation.of_grant(grant_id, now) for grant_id in ended]
             append_revocations(connection, [Revocation.of_consent(consent, now), *revoked], now)
@@ -168,7 +172,7 @@ class SqlOAuthGrants:
 
         The grant lasts ``until``. A second use ends the grant.
         """
-        with self._engine.begin() as connection:
+        with bounded(self._engine) as connection:
             self._sweep(connection, now)
             first = connection.execute(
                 update(CODE)
@@ -209,7 +213,7 @@ class SqlOAuthGrants:
         replaced = rotate or token.superseded
         if token.used and not replaced:
             return None
-        with self._engine.begin() as connection:
+        with bounded(self._engine) as connection:
             mark_used(connection, token, now)
             return superseded(connection, token, now) if replaced else None
 

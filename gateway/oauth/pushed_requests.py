@@ -17,6 +17,7 @@ from gateway.oauth.grants import insert_code
 from gateway.oauth.secret import digest_of, new_secret
 from gateway.oauth.tables import INTERACTION, PUSHED_REQUEST
 from gateway.oauth.terms import CodeTerms
+from gateway.storage.bounded import bounded
 from gateway.storage.engines import reading
 from gateway.storage.sweeping import Sweeping
 
@@ -56,7 +57,7 @@ class SqlPushedRequests:
     def push(self, request: AuthorizationRequest, now: int) -> str:
         """Keep ``request`` and return the reference to it."""
         reference = new_secret()
-        with self._engine.begin() as connection:
+        with bounded(self._engine) as connection:
             self._sweep(connection, now)
             connection.execute(
                 insert(PUSHED_REQUEST).values(
@@ -80,7 +81,7 @@ class SqlPushedRequests:
     def begin(self, reference: str, client_id: str, now: int) -> str | None:
         """Begin an interaction over the client's request and return its id; None as above."""
         interaction_id = new_secret()
-        with self._engine.begin() as connection:
+        with bounded(self._engine) as connection:
             opened = connection.execute(
                 update(PUSHED_REQUEST)
                 .where(*_open(reference, client_id, now))
@@ -115,7 +116,7 @@ class SqlPushedRequests:
 
     def approve(self, interaction_id: str, code: str, terms: CodeTerms, now: int) -> bool:
         """Decide the request and keep the code it gives; False when nothing waits any more."""
-        with self._engine.begin() as connection:
+        with bounded(self._engine) as connection:
             row = _waiting(connection, interaction_id, now)
             if row is None or not _decided(connection, row.request_digest, now):
                 return False
@@ -124,7 +125,7 @@ class SqlPushedRequests:
 
     def deny(self, interaction_id: str, now: int) -> bool:
         """Decide the request without a code; False when nothing waits any more."""
-        with self._engine.begin() as connection:
+        with bounded(self._engine) as connection:
             row = _waiting(connection, interaction_id, now)
             return row is not None and _decided(connection, row.request_digest, now)
 

@@ -18,6 +18,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from creditgate.refusal import Refused
 from creditgate.v1.refusal_pb2 import RefusalReason
 from gateway.oauth.tables import ASSERTION_JTI
+from gateway.storage.bounded import bounded
 from gateway.storage.sweeping import Sweeping
 
 _SWEEP_SECONDS: Final = 60
@@ -53,7 +54,7 @@ class SqlReplayCache:
         try:
             if self._sweeping.due(now):
                 self.sweep(now)
-            with self._turn, self._engine.begin() as connection:
+            with self._turn, bounded(self._engine) as connection:
                 connection.execute(
                     insert(ASSERTION_JTI).values(
                         client_id=client_id, jti_digest=digest, expires_at=expires_at
@@ -71,7 +72,7 @@ class SqlReplayCache:
 
     def sweep(self, now: int) -> int:
         """Forget what expired before ``now`` and return how many."""
-        with self._engine.begin() as connection:
+        with bounded(self._engine) as connection:
             return connection.execute(
                 delete(ASSERTION_JTI).where(ASSERTION_JTI.c.expires_at < now)
             ).rowcount

@@ -5,9 +5,10 @@ from typing import Final, Protocol
 
 from sqlalchemy import Connection, Engine, delete, func, insert, select, text
 
-from consent.connections import limits
+from consent.connections import take_turn
 from gateway.oauth.revocations import LoggedRevocation, Revocation
 from gateway.oauth.tables import REVOCATION
+from gateway.storage.bounded import bounded
 from gateway.storage.engines import reading
 from operators.sql import CHANNEL
 
@@ -35,7 +36,7 @@ class SqlRevocationLog:
 
     def append(self, revocations: Iterable[Revocation], now: int) -> None:
         """Write all or none; see `RevocationLog.append`."""
-        with self._engine.begin() as connection:
+        with bounded(self._engine) as connection:
             append_revocations(connection, revocations, now)
 
     def since(self, sequence: int) -> tuple[LoggedRevocation, ...]:
@@ -50,15 +51,13 @@ class SqlRevocationLog:
 
 
 def append_revocations(connection: Connection, revocations: Iterable[Revocation], now: int) -> None:
-    """Write revocations in the caller's transaction, so that they stand or fall with it.
+    """Write revocations in the caller's transaction (`bounded`), so that they stand or fall with it.
 
     ``now`` in seconds, UTC. What has expired is swept by the way.
     """
-    on_postgresql = connection.dialect.name == "postgresql"
     # Writers go one after the other, so that sequences follow commit order. SQLite's
     # writers do so already.
-    if on_postgresql:
-        connection.execute(text(f"SELECT {limits()}, pg_advisory_xact_lock({_APPEND_LOCK})"))
+    take_turn(connection, _APPEND_LOCK)
     newest = connection.execute(select(func.coalesce(func.max(_ROW.sequence), 0))).scalar_one()
     # The newest stays, whatever its age: the next sequence follows from it.
     connection.execute(delete(REVOCATION).where(_ROW.expires_at <= now, _ROW.sequence < newest))
@@ -74,5 +73,5 @@ def append_revocations(connection: Connection, revocations: Iterable[Revocation]
     if not rows:
         return
     connection.execute(insert(REVOCATION), rows)
-    if on_postgresql:
+    if connection.dialect.name == "postgresql":
         connection.execute(text(f"NOTIFY {CHANNEL}"))

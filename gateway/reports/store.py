@@ -15,6 +15,7 @@ from creditgate.v1.refusal_pb2 import RefusalReason
 from gateway.meter.model import pack_entries, unpack_entries
 from gateway.reports.model import IssuedReport
 from gateway.reports.tables import REPORTS
+from gateway.storage.bounded import bounded
 from gateway.storage.engines import reading
 from gateway.storage.sweeping import Sweeping
 from gateway.storage.writes import wrote
@@ -56,7 +57,7 @@ class SqlReports:
         Raises as `requested`.
         """
         try:
-            with self._engine.begin() as connection:
+            with bounded(self._engine) as connection:
                 connection.execute(insert(REPORTS).values(**_row(report)))
                 wrote(connection, REPORTS, [(report.report_id,)])
                 if self._sweeping.due(report.issued_at):
@@ -108,7 +109,7 @@ class SqlReports:
 
         Returns it as it is then; None for an unknown id.
         """
-        with self._engine.begin() as connection:
+        with bounded(self._engine) as connection:
             revoked = connection.execute(
                 update(REPORTS)
                 .where(_REPORT.report_id == report_id, _REPORT.revoked_at == 0)

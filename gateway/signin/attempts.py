@@ -9,6 +9,7 @@ from sqlalchemy import Engine, delete, insert, select
 from gateway.clock import Clock
 from gateway.signin.sessions import Browser, digest_of
 from gateway.signin.tables import ATTEMPT
+from gateway.storage.bounded import bounded
 
 LIFE_SECONDS: Final = 600
 MOST_FOR_ONE_PLACE: Final = 32
@@ -52,7 +53,7 @@ class Attempts:
             return_to=return_to,
             started_at=self._clock.now(),
         )
-        with self._engine.begin() as connection:
+        with bounded(self._engine) as connection:
             connection.execute(
                 delete(ATTEMPT).where(ATTEMPT.c.started_at <= attempt.started_at - LIFE_SECONDS)
             )
@@ -92,7 +93,7 @@ class Attempts:
         mine = (ATTEMPT.c.state_digest == digest_of(state)) & (
             ATTEMPT.c.browser_digest == browser.digest
         )
-        with self._engine.begin() as connection:
+        with bounded(self._engine) as connection:
             row = connection.execute(select(ATTEMPT).where(mine)).one_or_none()
             taken = connection.execute(delete(ATTEMPT).where(mine)).rowcount
         if row is None or not taken or self._clock.now() >= row.started_at + LIFE_SECONDS:

@@ -14,6 +14,7 @@ from sqlalchemy.exc import IntegrityError
 
 from gateway.signin.identity import REPRESENTATIVE_PREFIX
 from gateway.signin.tables import SECRET
+from gateway.storage.bounded import bounded
 from gateway.storage.engines import reading
 
 _NAME: Final = "representatives"
@@ -38,7 +39,7 @@ class Principals:
         secret = _kept(engine)
         if secret is None:
             try:
-                with engine.begin() as connection:
+                with bounded(engine) as connection:
                     connection.execute(
                         insert(SECRET).values(name=_NAME, secret=secrets.token_bytes(_SECRET_BYTES))
                     )

@@ -27,6 +27,7 @@ from gateway.clock import Clock
 from gateway.signin.identity import Identity
 from gateway.signin.principals import Principals
 from gateway.signin.tables import SESSION
+from gateway.storage.bounded import bounded
 from gateway.storage.engines import reading
 from gateway.storage.sweeping import Sweeping
 
@@ -98,7 +99,7 @@ class Sessions:
         seen_at = row.seen_at
         if now >= seen_at + _NOTE_SECONDS:
             seen_at = now
-            with self._engine.begin() as connection:
+            with bounded(self._engine) as connection:
                 connection.execute(
                     update(SESSION).where(SESSION.c.digest == browser.digest).values(seen_at=now)
                 )
@@ -127,7 +128,7 @@ class Sessions:
         sign-in has no part in it (session fixation).
         """
         now = self._clock.now()
-        with self._engine.begin() as connection:
+        with bounded(self._engine) as connection:
             _take_turn(connection)
             connection.execute(delete(SESSION).where(SESSION.c.digest == browser.digest))
             contradicts = connection.execute(
@@ -163,12 +164,12 @@ class Sessions:
 
     def sign_out(self, browser: Browser) -> None:
         """End the browser's session, if it has one."""
-        with self._engine.begin() as connection:
+        with bounded(self._engine) as connection:
             connection.execute(delete(SESSION).where(SESSION.c.digest == browser.digest))
 
     def sign_out_everywhere(self, identity: Identity) -> None:
         """End all sessions of the person that ``identity`` is."""
-        with self._engine.begin() as connection:
+        with bounded(self._engine) as connection:
             _take_turn(connection)
             connection.execute(delete(SESSION).where(_of_person(identity)))
 
@@ -178,7 +179,7 @@ class Sessions:
         over = or_(
             SESSION.c.seen_at <= now - IDLE_SECONDS, SESSION.c.began_at <= now - LIFE_SECONDS
         )
-        with self._engine.begin() as connection:
+        with bounded(self._engine) as connection:
             _take_turn(connection)
             return connection.execute(delete(SESSION).where(over)).rowcount
 

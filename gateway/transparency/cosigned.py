@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from sqlalchemy import Engine, select, update
 
 from creditgate.transparency.note import signatures_in
+from gateway.storage.bounded import bounded
 from gateway.transparency.tables import CHECKPOINTS, AnyLogId
 
 MOST_COSIGNATURES = 128
@@ -20,7 +21,7 @@ def add_cosignatures(engine: Engine, log: AnyLogId, size: int, lines: Sequence[s
     Returns whether there is such a checkpoint. Raises ProofInvalid for what is no line.
     """
     own = (CHECKPOINTS.c.log == log, CHECKPOINTS.c.size == size)
-    with engine.begin() as connection:
+    with bounded(engine) as connection:
         kept = connection.execute(
             select(CHECKPOINTS.c.cosignatures).where(*own).with_for_update()
         ).scalar()

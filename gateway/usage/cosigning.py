@@ -19,6 +19,7 @@ from creditgate.transparency.merkle import ProofInvalid
 from creditgate.transparency.note import open_checkpoint
 from creditgate.transparency.receipts import COSIGNATURE_TYPE
 from gateway.oauth.jose import MALFORMED, ProfileRegistry, claims_signed_by
+from gateway.storage.bounded import bounded
 from gateway.storage.engines import reading
 from gateway.storage.inserts import INSERT
 from gateway.storage.writes import wrote
@@ -81,7 +82,7 @@ class Cosignatures:
             "jwk": jwk,
             "at": now,
         }
-        with self._evidence.begin() as connection:
+        with bounded(self._evidence) as connection:
             keeping = INSERT[connection.dialect.name](COSIGNATURES).values(
                 operator_id=who.operator_id, **new
             )

@@ -19,9 +19,9 @@ from gateway.meter.delivery import (
     Delivering,
     DeliveryKey,
     Reached,
-    bounded,
     omitted_by,
     unacknowledged,
+    up_to,
 )
 from gateway.meter.ledger import UsageLedger
 from gateway.meter.model import ANSWER, Charged, NotCharged, Replayed, UsageClaim, unpack_entries
@@ -81,7 +81,7 @@ def test_acknowledged_is_what_lies_before_a_position_and_came(
 @given(charged(), st.integers(-3, 30))
 def test_a_bound_leaves_out_what_came_first(chunks: list[ChunkEntries], most: int) -> None:
     missing = unacknowledged(chunks, START, set())
-    found = flat(bounded(missing, most))
+    found = flat(up_to(missing, most))
     assert found == flat(missing)[max(0, len(flat(missing)) - max(0, most)) :]
 
 

@@ -22,6 +22,7 @@ from gateway.disclose.store import DisclosureStore
 from gateway.meter.postgresql import lock_operator
 from gateway.oauth.revocation_log import append_revocations
 from gateway.storage import hung
+from gateway.storage.bounded import bounded
 from gateway.storage.engines import Engines, reading
 from operators import sql
 from operators.log import Draft
@@ -51,14 +52,14 @@ def _a_consent(engine: Engine) -> Generator[Connection]:
 
 @contextmanager
 def _an_operator(engine: Engine) -> Generator[Connection]:
-    with engine.begin() as connection:
+    with bounded(engine) as connection:
         lock_operator(connection, _OPERATOR)
         yield connection
 
 
 @contextmanager
 def _revocations(engine: Engine) -> Generator[Connection]:
-    with engine.begin() as connection:
+    with bounded(engine) as connection:
         append_revocations(connection, (), 0)
         yield connection
 

@@ -14,6 +14,7 @@ from typing import Final
 from sqlalchemy import Engine, insert, select
 
 from gateway.federation.asking.tables import REGIONS_COUNTED
+from gateway.storage.bounded import bounded
 from gateway.storage.engines import reading
 
 _C: Final = REGIONS_COUNTED.c
@@ -33,7 +34,7 @@ class RegionsCounted:
             _C.decision_id: decision_id,
             _C.regions: json.dumps(sorted(regions)),
         }
-        with self._engine.begin() as connection:
+        with bounded(self._engine) as connection:
             connection.execute(insert(REGIONS_COUNTED).values(row))
 
     def of(self, operator_id: str, decision_id: str) -> frozenset[str]:

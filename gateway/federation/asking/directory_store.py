@@ -6,6 +6,7 @@ from sqlalchemy import Engine, delete, select
 
 from gateway.federation.asking.directory_note import EPOCH_SECONDS
 from gateway.federation.asking.tables import DIRECTORY_FAULTS, REGION_DIRECTORIES
+from gateway.storage.bounded import bounded
 from gateway.storage.engines import reading
 from gateway.storage.inserts import INSERT
 
@@ -50,7 +51,7 @@ class DirectoryStore:
     def keep_note(self, note: KeptNote) -> None:
         """Keep a note, and forget those that are too old."""
         row = REGION_DIRECTORIES.c
-        with self._engine.begin() as connection:
+        with bounded(self._engine) as connection:
             insert = INSERT[connection.dialect.name](REGION_DIRECTORIES)
             connection.execute(insert.values(note._asdict()).on_conflict_do_nothing())
             connection.execute(
@@ -61,7 +62,7 @@ class DirectoryStore:
 
     def keep_fault(self, fault: DirectoryFault) -> None:
         """Keep a directory that denied what was proved; the first proof of each is kept."""
-        with self._engine.begin() as connection:
+        with bounded(self._engine) as connection:
             insert = INSERT[connection.dialect.name](DIRECTORY_FAULTS)
             connection.execute(insert.values(fault._asdict()).on_conflict_do_nothing())
 

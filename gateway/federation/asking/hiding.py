@@ -26,6 +26,7 @@ from gateway.federation.asking.directory_store import DirectoryFault, DirectoryS
 from gateway.federation.asking.routing import Directory
 from gateway.federation.trust.anew import Anew
 from gateway.federation.trust.book import RegionBook
+from gateway.storage.bounded import bounded
 
 MOST_ANSWER_BYTES: Final = 4 << 20
 """Larger answers are not kept as evidence; the directory is, and which record it denied."""
@@ -103,7 +104,7 @@ class Hiding:
 
     def _raise(self, operator_id: str, now: int) -> None:
         hour = now // _HOUR_SECONDS
-        with self._evidence.begin() as connection:
+        with bounded(self._evidence) as connection:
             raise_alert(
                 connection,
                 operator_id,

@@ -20,6 +20,7 @@ from gateway.clock import Clock
 from gateway.federation.asking.tables import REGION_USES
 from gateway.federation.asking.uses import NOT_PASSED_ON
 from gateway.federation.trust.book import Region
+from gateway.storage.bounded import bounded
 from gateway.storage.engines import reading
 
 APART_SECONDS: Final = 60
@@ -65,7 +66,7 @@ class OwedShare:
         threshold = self._policy.threshold(every)
         if (never or 0) < threshold:
             return
-        with self._evidence.begin() as connection:
+        with bounded(self._evidence) as connection:
             raise_alert(
                 connection,
                 region.operator_id or region.client_id,

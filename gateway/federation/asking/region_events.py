@@ -32,6 +32,7 @@ from gateway.federation.asking.event_tables import (
     REGIONS_HEARD,
 )
 from gateway.federation.asking.kept_under import KeptUnder
+from gateway.storage.bounded import bounded
 from gateway.storage.engines import reading
 from gateway.storage.inserts import INSERT
 from gateway.storage.paging import pages
@@ -136,7 +137,7 @@ class SqlRegionEvents:
         """Hear a region from a place on, by the log of that; ``anew`` where the one before was
         another: then nothing is known of the region until it is heard again."""
         values = {"event_sequence": at} | ({"heard_at": 0} if anew else {})
-        with self._engine.begin() as connection:
+        with bounded(self._engine) as connection:
             _locked(connection, region)
             own = update(REGIONS_HEARD).where(REGIONS_HEARD.c.region == region)
             connection.execute(own.values(values))
@@ -146,7 +147,7 @@ class SqlRegionEvents:
         up to ``read_to``. In one transaction with the place; what was taken before is not
         taken again. Raises AnotherLog."""
         floor = self._floor()
-        with self._engine.begin() as connection:
+        with bounded(self._engine) as connection:
             known = _locked(connection, region)
             if log_in(known.event_sequence) != log_in(read_to):
                 raise AnotherLog("it is of another log than the one it is heard by")
@@ -164,7 +165,7 @@ class SqlRegionEvents:
     def mark(self, heard: Mapping[str, tuple[int, int]]) -> None:
         """Keep how far the events of regions were heard without news: up to which place, and
         when (seconds, UTC). Of a region that is heard by another log by now nothing is kept."""
-        with self._engine.begin() as connection:
+        with bounded(self._engine) as connection:
             for region, (read_to, at) in sorted(heard.items()):
                 known = _locked(connection, region)
                 if log_in(known.event_sequence) == log_in(read_to):
@@ -178,7 +179,7 @@ class SqlRegionEvents:
         with reading(self._engine) as connection:
             if connection.execute(select(changes.region).where(lately).limit(1)).first() is None:
                 return
-        with self._engine.begin() as connection:
+        with bounded(self._engine) as connection:
             query = select(changes.region, *(changes[name] for name in Change._fields))
             query = query.where(lately)
             found: dict[str, list[Change]] = defaultdict(list)

@@ -23,6 +23,7 @@ from gateway.federation.asking.region_events import LATE_SECONDS
 from gateway.federation.asking.removals import RegionRemovals
 from gateway.federation.trust.book import Region, RegionBook
 from gateway.storage.background import Failures, Pace, Rounds
+from gateway.storage.bounded import bounded
 from gateway.storage.engines import reading
 from gateway.storage.paging import pages
 from gateway.storage.steps import Steps
@@ -131,7 +132,7 @@ class PastChanges:
 
     def told(self, region: str, taken: Sequence[Gone], not_taken: Sequence[Gone], now: int) -> None:
         """Keep that a region was told of these: what it does not wait for it says itself."""
-        with self._engine.begin() as connection:
+        with bounded(self._engine) as connection:
             for some in pages(each.event_sequence for each in (*taken, *not_taken)):
                 connection.execute(
                     delete(REGION_CHANGES).where(_C.region == region, _C.event_sequence.in_(some))

@@ -21,6 +21,7 @@ from gateway.conformance.removal_tables import Finding
 from gateway.conformance.removals import Owed
 from gateway.federation.asking.region_events import RegionEvent, SqlRegionEvents
 from gateway.federation.asking.removal_tables import REGION_REMOVALS
+from gateway.storage.bounded import bounded
 from gateway.storage.engines import Engines, reading
 from gateway.storage.inserts import INSERT
 from gateway.storage.paging import pages
@@ -103,7 +104,7 @@ class RegionRemovals:
     def _follow(self, operator_id: str, at: int) -> None:
         while events := self._events.after(operator_id, at, _EVENTS_AT_ONCE):
             rows = [self._duty(operator_id, event) for event in events]
-            with self._evidence.begin() as connection:
+            with bounded(self._evidence) as connection:
                 connection.execute(self._add, rows)
                 wrote(connection, REGION_REMOVALS, [(operator_id, each.number) for each in events])
             at = events[-1].number
@@ -140,7 +141,7 @@ class RegionRemovals:
         how many of ``removals`` were taken.
         """
         self.follow(operator_id)
-        with self._evidence.begin() as connection:
+        with bounded(self._evidence) as connection:
             known = _locked(connection, operator_id, {each.number for each in removals})
             new, taken = newly_told(removals, known)
             _acknowledge(

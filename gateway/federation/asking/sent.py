@@ -14,6 +14,7 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy import Connection, Engine, Row, select, update
 
 from gateway.federation.asking.tables import REGION_PLANS
+from gateway.storage.bounded import bounded
 from gateway.storage.engines import reading
 from gateway.storage.inserts import INSERT
 
@@ -98,7 +99,7 @@ class SentPlans:
         first = {_key(each.plan): each for each in reversed(asking)}
         # By their keys, so that no two processes wait for one another.
         rows = [{**first[key].plan._asdict(), "reached": first[key].first} for key in sorted(first)]
-        with self._engine.begin() as connection:
+        with bounded(self._engine) as connection:
             new = {tuple(row) for row in connection.execute(_ADD[connection.dialect.name], rows)}
             told: dict[int, AskedBefore] = {}
             for place in sorted(range(len(asking)), key=lambda place: _key(asking[place].plan)):
@@ -112,7 +113,7 @@ class SentPlans:
     def disbelieve(self, plan: SentPlan, now: int) -> None:
         """Keep that a region told of what nobody had asked for: from now on (seconds, UTC) it is
         not believed what it says that it charged before under this request id."""
-        with self._engine.begin() as connection:
+        with bounded(self._engine) as connection:
             connection.execute(
                 update(REGION_PLANS)
                 .where(*_is(plan), _P.disbelieved_at.is_(None))

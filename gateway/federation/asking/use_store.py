@@ -21,6 +21,7 @@ from gateway.federation.asking.tables import REGION_ANSWERS, REGION_USES
 from gateway.federation.asking.uses import RegionAnswer, RegionUse
 from gateway.meter.model import NotCharged
 from gateway.respond.refusals import not_charged
+from gateway.storage.bounded import bounded
 from gateway.storage.engines import reading
 from gateway.storage.inserts import INSERT
 
@@ -88,7 +89,7 @@ class RegionUses:
             places = [place for place, chunk in enumerate(chunks) if chunk.consent_id == consent_id]
             # By their keys, so that no two processes wait for one another.
             places.sort(key=lambda place: chunks[place].key)
-            with self._engine.begin() as connection:
+            with bounded(self._engine) as connection:
                 told.update((place, _keep(connection, chunks[place])) for place in places)
         return [told[place] for place in range(len(chunks))]
 

@@ -14,6 +14,7 @@ from creditgate.v1.federation_service_pb2 import ClearingRating
 from gateway.alerts.raising import raise_alert
 from gateway.federation.clearing.amount_tables import AMOUNTS, CEILINGS
 from gateway.federation.clearing.tables import CLEARINGS
+from gateway.storage.bounded import bounded
 from gateway.storage.engines import reading
 from gateway.storage.inserts import INSERT
 from gateway.storage.writes import wrote
@@ -67,7 +68,7 @@ class SqlAmounts:
             }
             for rating, refused in told
         ]
-        with self._engine.begin() as connection:
+        with bounded(self._engine) as connection:
             of_it = (_A.region == region, _A.until == until)
             gone = connection.execute(select(_A.home, _A.month).where(*of_it)).all()
             connection.execute(delete(AMOUNTS).where(*of_it))
@@ -129,7 +130,7 @@ class SqlAmounts:
     def set_ceiling(self, region: str, ceiling: Ceiling) -> None:
         """Set the ceiling to a region, instead of the one before."""
         values = dict(zip(("record", "month", "set_by", "set_at", "reason"), ceiling, strict=True))
-        with self._engine.begin() as connection:
+        with bounded(self._engine) as connection:
             kept = INSERT[connection.dialect.name](CEILINGS).values(region=region, **values)
             connection.execute(
                 kept.on_conflict_do_update(index_elements=[CEILINGS.c.region], set_=values)
@@ -139,7 +140,7 @@ class SqlAmounts:
     def alert(self, operator_id: str, until: int, claimed: int, accepted: int, now: int) -> None:
         """Raise the alert that what a region claims up to ``until`` was not signed."""
         hour = until // _HOUR_SECONDS
-        with self._engine.begin() as connection:
+        with bounded(self._engine) as connection:
             raise_alert(
                 connection,
                 operator_id,

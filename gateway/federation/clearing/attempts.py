@@ -8,6 +8,7 @@ from sqlalchemy import Engine, delete, select
 from creditgate.v1.alert_service_pb2 import AlertKind
 from gateway.alerts.raising import raise_alert
 from gateway.federation.clearing.tables import FAILURES, WANTED
+from gateway.storage.bounded import bounded
 from gateway.storage.engines import reading
 from gateway.storage.inserts import INSERT
 
@@ -30,7 +31,7 @@ class SqlAttempts:
 
     def fail(self, region: str, failure: str, now: int) -> None:
         """Keep why clearing with a region failed at ``now`` (seconds, UTC)."""
-        with self._engine.begin() as connection:
+        with bounded(self._engine) as connection:
             kept = INSERT[connection.dialect.name](FAILURES).values(
                 region=region, failure=failure, since=now, attempts=1
             )
@@ -51,7 +52,7 @@ class SqlAttempts:
 
     def want(self, region: str, until: int) -> None:
         """Keep that clearing with a region is wanted at once, up to ``until``."""
-        with self._engine.begin() as connection:
+        with bounded(self._engine) as connection:
             kept = INSERT[connection.dialect.name](WANTED).values(region=region, until=until)
             connection.execute(
                 kept.on_conflict_do_update(index_elements=[WANTED.c.region], set_={"until": until})
@@ -64,7 +65,7 @@ class SqlAttempts:
 
     def tried(self, region: str, until: int) -> None:
         """Forget that clearing was wanted up to ``until``: it was tried."""
-        with self._engine.begin() as connection:
+        with bounded(self._engine) as connection:
             connection.execute(
                 delete(WANTED).where(WANTED.c.region == region, WANTED.c.until == until)
             )
@@ -73,7 +74,7 @@ class SqlAttempts:
         """Raise the alert that a region has not agreed on the period that ends at ``until``,
         ``waited`` seconds ago where ``bound`` are allowed."""
         hour = until // _HOUR_SECONDS
-        with self._engine.begin() as connection:
+        with bounded(self._engine) as connection:
             raise_alert(
                 connection,
                 operator_id,

@@ -25,6 +25,7 @@ from gateway.federation.clearing.disputed import (
 )
 from gateway.federation.clearing.stands import HOME, Stand
 from gateway.federation.clearing.tables import CLAIMS, DISPUTES, VERSIONS
+from gateway.storage.bounded import bounded
 from gateway.storage.engines import reading
 
 _D: Final = DISPUTES.c
@@ -142,7 +143,7 @@ class SqlDisputes:
 
         Raises OtherVersion where that is not the side's own by now.
         """
-        with self._engine.begin() as connection:
+        with bounded(self._engine) as connection:
             return resolve(connection, dispute, wanted, by, note, now)
 
     def keep_claims(self, region: str, until: int, claims: Claims) -> None:
@@ -157,7 +158,7 @@ class SqlDisputes:
             }
             for answer, entries in claims.items()
         ]
-        with self._engine.begin() as connection:
+        with bounded(self._engine) as connection:
             connection.execute(delete(CLAIMS).where(CLAIMS.c.region == region))
             for first in range(0, len(rows), _ROWS_A_STATEMENT):
                 connection.execute(insert(CLAIMS), rows[first : first + _ROWS_A_STATEMENT])

@@ -11,6 +11,7 @@ from creditgate.clearing_entries import AnswerKey, Version
 from creditgate.v1.clearing_service_pb2 import ClearingStand
 from gateway.federation.clearing.disputed import CURRENT
 from gateway.federation.clearing.tables import DISPUTES, EVIDENCE, VERSIONS
+from gateway.storage.bounded import LONG_SECONDS, bounded
 from gateway.storage.engines import reading
 from gateway.storage.inserts import INSERT
 from gateway.storage.writes import wrote
@@ -110,7 +111,7 @@ class SqlEvidence:
 
     def keep_own(self, region: str, made: Shown, judge: Judge, now: int) -> None:
         """Keep what this region made between clearings, at ``now`` (seconds, UTC)."""
-        with self._engine.begin() as connection:
+        with bounded(self._engine, LONG_SECONDS) as connection:
             keep(connection, region, made, (), judge, shown=0, now=now)
 
 

@@ -17,6 +17,7 @@ from gateway.alerts.raising import raise_alert
 from gateway.federation.clearing.disputed import leave_out
 from gateway.federation.clearing.evidence_store import Judge, Shown, keep
 from gateway.federation.clearing.tables import CLAIMS, CLEARINGS, FAILURES
+from gateway.storage.bounded import LONG_SECONDS, bounded
 from gateway.storage.engines import reading
 from gateway.storage.writes import wrote
 
@@ -120,14 +121,14 @@ class SqlClearings:
 
     def propose(self, made: Made) -> None:
         """Keep a clearing before it is proposed."""
-        with self._engine.begin() as connection:
+        with bounded(self._engine) as connection:
             key = connection.execute(insert(CLEARINGS).values(**made._asdict()))
             assert key.inserted_primary_key is not None, "one row was inserted"
             wrote(connection, CLEARINGS, [key.inserted_primary_key])
 
     def withdraw(self, region: str) -> None:
         """Forget what was proposed to a region: it never signed it."""
-        with self._engine.begin() as connection:
+        with bounded(self._engine) as connection:
             query = select(_C.number).where(_C.region == region, _C.agreed_at.is_(None))
             numbers = list(connection.execute(query).scalars())
             connection.execute(delete(CLEARINGS).where(_C.number.in_(numbers)))
@@ -142,7 +143,7 @@ class SqlClearings:
         if before is not None:
             return before
         try:
-            with self._engine.begin() as connection:
+            with bounded(self._engine, LONG_SECONDS) as connection:
                 number = connection.execute(
                     insert(CLEARINGS).values(**made._asdict())
                 ).inserted_primary_key
@@ -166,7 +167,7 @@ class SqlClearings:
         settled: Settled,
     ) -> None:
         """Keep it that the other side has signed what was proposed, once; see `agree`."""
-        with self._engine.begin() as connection:
+        with bounded(self._engine, LONG_SECONDS) as connection:
             taken = connection.execute(
                 update(CLEARINGS)
                 .where(_C.number == pending.number, _C.agreed_at.is_(None))

@@ -17,6 +17,7 @@ from creditgate.v1.federation_service_pb2 import ClearingRating
 from gateway.alerts.raising import raise_alert
 from gateway.alerts.tables import ALERTS
 from gateway.federation.clearing.amount_tables import TIME_PLANS
+from gateway.storage.bounded import bounded
 from gateway.storage.inserts import INSERT
 from gateway.storage.writes import wrote
 
@@ -71,7 +72,7 @@ class SqlTimePlans:
         plans = time_plans(ratings)
         if not plans:
             return
-        with self._engine.begin() as connection:
+        with bounded(self._engine) as connection:
             insert = INSERT[connection.dialect.name](TIME_PLANS)
             for plan in sorted(plans):
                 row = {"region": region, **plan._asdict(), "seen_at": now}

@@ -16,6 +16,7 @@ from creditgate.federated_query import region_client_id
 from gateway.consents.elsewhere import keeper_of
 from gateway.consents.followed import come_further, come_to
 from gateway.federation.trust.book import Region, RegionBook
+from gateway.storage.bounded import bounded
 from gateway.storage.engines import reading
 
 _CHANGES_AT_ONCE: Final = 500
@@ -81,5 +82,5 @@ class PastTakenBack:
         return found
 
     def _keep(self, region: str, sequence: int) -> None:
-        with self._engine.begin() as connection:
+        with bounded(self._engine) as connection:
             come_further(connection, _FOLLOWED + region_client_id(region), sequence)

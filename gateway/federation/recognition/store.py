@@ -9,6 +9,7 @@ from sqlalchemy.exc import IntegrityError
 from creditgate.refusal import Refused
 from creditgate.v1.refusal_pb2 import RefusalReason
 from gateway.federation.recognition.tables import RECOGNITIONS
+from gateway.storage.bounded import bounded
 from gateway.storage.engines import reading
 from gateway.storage.writes import wrote
 
@@ -63,7 +64,7 @@ class SqlRecognitions:
         Raises as `requested`.
         """
         try:
-            with self._engine.begin() as connection:
+            with bounded(self._engine) as connection:
                 connection.execute(insert(RECOGNITIONS).values(**made._asdict()))
                 wrote(connection, RECOGNITIONS, [(made.recognition_id,)])
         except IntegrityError:

@@ -16,6 +16,7 @@ from creditgate.v1.alert_service_pb2 import AlertKind
 from gateway.alerts.raising import raise_alert
 from gateway.federation.trust.book import Region
 from gateway.federation.witness.tables import SPLIT_VIEWS
+from gateway.storage.bounded import bounded
 from gateway.storage.engines import reading
 from gateway.storage.writes import wrote
 from sdk.histories import SplitView
@@ -60,7 +61,7 @@ class SplitViews:
         """
         split.require(key)
         digest = _digest(split, key)
-        with self._evidence.begin() as connection:
+        with bounded(self._evidence) as connection:
             known = select(SPLIT_VIEWS.c.number).where(SPLIT_VIEWS.c.digest == digest)
             if connection.execute(known).first() is not None:
                 return False
@@ -157,7 +158,7 @@ class SplitViews:
         """Return a split view once it is cleared, as it was where it had been; None where there
         is none."""
         own = SPLIT_VIEWS.c.number == number
-        with self._evidence.begin() as connection:
+        with bounded(self._evidence) as connection:
             cleared = connection.execute(
                 update(SPLIT_VIEWS)
                 .where(own, SPLIT_VIEWS.c.cleared_at.is_(None))

@@ -38,6 +38,7 @@ from gateway.federation.witness.keys import WitnessKey
 from gateway.federation.witness.logs import RegionLog
 from gateway.federation.witness.rules import FRESH_SECONDS, Judgement, judged
 from gateway.federation.witness.tables import WITNESSED, WITNESSED_LOGS
+from gateway.storage.bounded import LONG_SECONDS, bounded
 from gateway.storage.engines import reading
 from gateway.storage.inserts import INSERT
 from sdk.histories import SplitView
@@ -114,7 +115,7 @@ class Witness:
         """
         region, log = of.region.entity_id, of.key
         checkpoint = open_checkpoint(shown.note, log)
-        with self._evidence.begin() as connection:
+        with bounded(self._evidence, LONG_SECONDS) as connection:
             last = _locked(connection, region, log)
             require_not_ended(connection, region, log)
             act = _act(connection)
