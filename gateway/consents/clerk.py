@@ -27,6 +27,7 @@ from gateway.consents.followed import (
     come_further,
     places,
 )
+from gateway.consents.past_failing import PastFailing
 from gateway.consents.past_unreadable import PastUnreadable
 from gateway.consents.subject_uses import SubjectUses
 from gateway.storage.background import BackgroundWork, Pace
@@ -82,7 +83,7 @@ class ConsentClerk:
         self._engine = engine
         self._log = log
         self._operators = operators
-        self._end_grants = end_grants
+        self._endings = PastFailing(end_grants)
         self._clock = clock
         self._tick_seconds = tick_seconds
         self._ends = PastUnreadable(consents.due, consents.settle)
@@ -185,16 +186,18 @@ class ConsentClerk:
             done = changes[-1].sequence if len(changes) == _CHANGES_AT_ONCE else head
         self._come_further(AUTHORITY_SETTLED, settled, done)
 
-    def _withdraw(self) -> None:
+    def _withdraw(self) -> bool:
         """End what grants rest on revoked consents, should whoever revoked be cut off."""
         at = self._standing().followed[REVOCATIONS]
-        changes = self._changes_behind(at)
-        for change in changes:
-            if self._work.stopping:
-                return
-            if change.state == REVOKED:
-                self._end_grants(f"consents/{change.consent_id}")
-        self._come_further(REVOCATIONS, at, changes[-1].sequence if changes else at)
+        changes = self._changes_behind(self._endings.begin(at))
+        revoked = (
+            (each.sequence, f"consents/{each.consent_id}" if each.state == REVOKED else None)
+            for each in changes
+        )
+        try:
+            return self._endings.some(revoked, self._is_stopping)
+        finally:
+            self._come_further(REVOCATIONS, at, self._endings.done)
 
     def _watch_lives(self) -> None:
         """Open the duty to remove copies whose data life is over, though the consent lives on."""

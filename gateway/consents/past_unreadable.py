@@ -17,7 +17,8 @@ class PastUnreadable:
     """Deals with what ``due`` gives by ``deal``, an id and the time.
 
     What cannot be read stays due, and is tried again when all others were dealt with: however many
-    there are, none of the others waits for them. Calls block; one thread's own.
+    there are, none of the others waits for them. Nor for one that fails otherwise, such as for a lock
+    that is not given. Calls block; one thread's own.
     """
 
     def __init__(self, due: _Due, deal: Callable[[str, int], object]) -> None:
@@ -27,16 +28,18 @@ class PastUnreadable:
 
     def some(self, now: int, limit: int, stopping: Callable[[], bool]) -> bool:
         """Deal with up to ``limit`` that are due at ``now`` (seconds, UTC), until ``stopping``; tell
-        whether there may be more."""
+        whether there may be more. Raises what ``deal`` raises; the next call goes on behind that."""
         found = self._due(now, limit, skip=self._left)
         for consent_id in found:
             if stopping():
                 return False
             dealt = False
-            with unreadable_left(consent_id):
-                self._deal(consent_id, now)
-                dealt = True
-            self._left += not dealt
+            try:
+                with unreadable_left(consent_id):
+                    self._deal(consent_id, now)
+                    dealt = True
+            finally:
+                self._left += not dealt
         if len(found) < limit:
             self._left = 0
         return len(found) == limit
