@@ -39,6 +39,7 @@ SELECT create_distributed_table('region_plans', 'operator_id', colocate_with => 
 SELECT create_distributed_table('regions_counted', 'operator_id', colocate_with => 'usage_answers');
 SELECT create_distributed_table('region_answers', 'operator_id', colocate_with => 'usage_answers');
 SELECT create_distributed_table('region_uses', 'operator_id', colocate_with => 'usage_answers');
+SELECT create_distributed_table('region_replays', 'operator_id', colocate_with => 'usage_answers');
 SELECT create_distributed_table('region_events', 'operator_id', colocate_with => 'usage_answers');
 SELECT create_distributed_table('served_blocks', 'operator_id', colocate_with => 'usage_answers');
 SELECT create_distributed_table('put_right_blocks', 'operator_id', colocate_with => 'usage_answers');

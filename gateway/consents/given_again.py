@@ -42,7 +42,11 @@ class Replayed(NamedTuple):
 
     def of(self, sequence: int) -> GivenAgain | None:
         """Return how often a revision was given again and when last, None where it was not."""
-        found = [again for sequences, again in self.given if sequence in sequences]
-        if not found:
-            return None
-        return GivenAgain(sum(each.times for each in found), max(each.last_at for each in found))
+        return together([again for sequences, again in self.given if sequence in sequences])
+
+
+def together(found: Sequence[GivenAgain]) -> GivenAgain | None:
+    """Return how often one record was given again with several parts of its answer, None for none."""
+    if not found:
+        return None
+    return GivenAgain(sum(each.times for each in found), max(each.last_at for each in found))

@@ -13,6 +13,8 @@ from sqlalchemy import Connection, Row, Select, and_, exists, or_, select, tuple
 from consent.model import Consent
 from creditgate.v1.vocabulary_pb2 import Purpose
 from gateway.consents.access import Access, Place, Under
+from gateway.consents.given_again import GivenAgain
+from gateway.consents.region_again import RegionAgain
 from gateway.federation.asking.tables import REGION_ANSWERS, REGION_USES
 from gateway.meter.tables import USAGE
 
@@ -69,6 +71,9 @@ class GivenElsewhere:
     def __init__(self, connection: Connection, answers: Iterable[LedgerRow]) -> None:
         rows = [row for row in answers if not row.entry_count]
         self._given = _given(connection, [row for row in rows if not row.consent])
+        self._again = RegionAgain(
+            connection, (use for some in self._given.values() for use in some)
+        )
         self._found = _found(connection, [row for row in rows if row.consent])
 
     def under(self, answer: LedgerRow) -> str:
@@ -91,7 +96,9 @@ class GivenElsewhere:
         for number, use in enumerate(self._given.get(_chunk_of(answer), ())):
             if use.subject == subject:
                 under = consent is not None and _is_under(consent, use)
-                yield _access(answer, number, use, use.consent if under else "")
+                yield _access(
+                    answer, number, use, use.consent if under else "", self._again.of(use)
+                )
 
 
 def _given(
@@ -134,7 +141,9 @@ def _chunk_of(answer: LedgerRow) -> tuple[str, str, int]:
     return answer.operator_id, answer.request_id, answer.chunk
 
 
-def _access(answer: LedgerRow, number: int, use: LedgerRow, consent: str) -> Access:
+def _access(
+    answer: LedgerRow, number: int, use: LedgerRow, consent: str, again: GivenAgain | None
+) -> Access:
     return Access(
         place=Place(answer.sequence, number),
         usage_index=answer.usage_index,
@@ -154,4 +163,5 @@ def _access(answer: LedgerRow, number: int, use: LedgerRow, consent: str) -> Acc
         served_at=answer.served_at,
         fee=use.own_fee,
         home_region=use.region,
+        again=again,
     )

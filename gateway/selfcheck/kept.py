@@ -25,7 +25,7 @@ from gateway.conformance.holdings_tables import CHECKSUM_KEYS, PUT_RIGHT_BLOCKS
 from gateway.conformance.removal_tables import DUTIES
 from gateway.conformance.uptime_tables import OUTAGES
 from gateway.federation.asking.removal_tables import REGION_REMOVALS
-from gateway.federation.asking.tables import REGION_ANSWERS
+from gateway.federation.asking.tables import REGION_ANSWERS, REGION_REPLAYS
 from gateway.federation.clearing.amount_tables import METADATA as CLEARING_AMOUNTS
 from gateway.federation.clearing.tables import CLEARINGS
 from gateway.federation.clearing.tables import DISPUTES as CLEARING_DISPUTES
@@ -47,6 +47,7 @@ _KEPT: Final = (
     Kept(SUBJECT_KEY, "records"),
     Kept(REPLAYS, "records"),
     Kept(REGION_ANSWERS, "records"),
+    Kept(REGION_REPLAYS, "records"),
     Kept(ATTESTATIONS, "evidence"),
     Kept(FINDINGS, "evidence"),
     Kept(EVIDENCE, "evidence"),

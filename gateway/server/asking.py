@@ -29,6 +29,7 @@ from gateway.federation.asking.own_directory import OwnDirectory
 from gateway.federation.asking.planning import Planning
 from gateway.federation.asking.ports import Credentials, Witnesses
 from gateway.federation.asking.region import RegionAsker
+from gateway.federation.asking.replays import RegionReplays
 from gateway.federation.asking.sending import Sending
 from gateway.federation.asking.sent import SentPlans
 from gateway.federation.asking.service import FederatedRecordService, doubted
@@ -104,7 +105,9 @@ async def asking_of(
         directories.start()
         stack.push_async_callback(directories.stop)
         stack.push_async_callback(sending.close)
-        keeping = Keeping(RegionUses(engine), SqlConsentRegions(engine), clock)
+        keeping = Keeping(
+            RegionUses(engine), RegionReplays(engine), SqlConsentRegions(engine), clock
+        )
         stack.push_async_callback(keeping.close)
         orders = Orders()
         # What was asked of regions is charged before the ledger ends.

@@ -14,8 +14,8 @@ BIG: Final = frozenset(
         "consented_copies", "consents", "credited_uses", "disclosure_events",
         "disclosure_log_heads", "ended_blocks", "evidence_writes", "log_bundles", "log_tiles",
         "map_members", "map_sets", "map_tiles", "record_revisions", "refusals", "region_answers",
-        "region_uses", "revision_blocks", "served_blocks", "subject_uses", "usage_answers",
-        "usage_replays",
+        "region_replays", "region_uses", "revision_blocks", "served_blocks", "subject_uses",
+        "usage_answers", "usage_replays",
     }
 )  # fmt: skip
 """Tables with a row for each record, each answer or each event, or a share of that."""

@@ -12,8 +12,9 @@ from consent.tables import CONSENT_REMOVAL
 from creditgate.federated_query import region_client_id
 from creditgate.v1.conformance_service_pb2 import FindingState, ListFindingsRequest
 from creditgate.v1.conformance_service_pb2_grpc import ConformanceServiceStub
+from gateway.federation.asking.replays import Again, ChunkKey, RegionReplays
 from gateway.meter.region_asks import RegionAsk, SqlRegionAsks
-from tests.federation.asking.test_uses import NORTH
+from tests.federation.asking.test_uses import NORTH, uses
 from tests.federation.asking.under_consent import Elsewhere
 from tests.installation import OPERATOR_ID, PUBLISHER, eventually
 from tests.people import COMPANY, browser
@@ -87,6 +88,20 @@ async def test_that_the_same_answer_was_sent_again_is_told_in_plain_words(world:
     assert "同一次查询的结果又发送了 2 次" in await told("zh")
     assert "未另行计次" in await told("zh")
     assert "sent again 2 times" in await told("en")
+
+
+async def test_that_what_another_region_gave_was_sent_again_is_told_as_well(world: World) -> None:
+    consent, records = world.given(world.terms((TAX,))), world.installation.engines.records
+    now, request_id = world.installation.clock.now(), uuid4().hex
+    Elsewhere(records).give(consent, request_id, now, subject=COMPANY, own_item=TAX)
+    given = {use.key for use in uses(1)}
+    again = Again(ChunkKey("alpha", request_id, NORTH, 0), given, now)
+    RegionReplays(records).note_all([again] * 2)
+    await world.signed_in()
+    path = f"/accesses?consent={consent.consent_id}"
+    told = text_of(await world.browser.go(world.my(path)))
+    assert "由 north.invalid 披露" in told
+    assert "同一次查询的结果又发送了 2 次，最近一次：" in told
 
 
 async def test_the_operator_that_another_region_asked_for_is_named(world: World) -> None:

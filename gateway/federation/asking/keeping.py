@@ -23,6 +23,7 @@ from gateway.clock import Clock
 from gateway.federation.asking.answers import Chunk, Metered
 from gateway.federation.asking.asked import Asked
 from gateway.federation.asking.believing import unproven
+from gateway.federation.asking.replays import Again, ChunkKey, RegionReplays
 from gateway.federation.asking.routing import Plan
 from gateway.federation.asking.use_store import RegionUses, ToKeep
 from gateway.federation.asking.uses import NOT_PASSED_ON, RegionAnswer, RegionUse
@@ -39,6 +40,11 @@ class Charged(NamedTuple):
     asked: Asked
     plan: Plan
     request_id: str
+
+    def chunk(self, first: int) -> ChunkKey:
+        """Return what the chunk that begins at the subject ``first`` is kept by."""
+        use, allow = self.asked.use, self.asked.decided.passage.allow
+        return ChunkKey(allow.operator_id, use.request_id, self.plan.region, first)
 
 
 class _Said(NamedTuple):
@@ -72,14 +78,22 @@ class Keeping:
     UNVERIFIED for a chunk that was kept as another: nothing may be passed on then.
     """
 
-    def __init__(self, uses: RegionUses, regions: SqlConsentRegions, clock: Clock) -> None:
+    def __init__(
+        self,
+        uses: RegionUses,
+        replays: RegionReplays,
+        regions: SqlConsentRegions,
+        clock: Clock,
+    ) -> None:
         self._together = Together[ToKeep, bool]("region-uses", uses.keep_all)
+        self._noted = Together[Again, None]("region-replays", replays.note_all)
         self._regions = regions
         self._clock = clock
 
     async def close(self) -> None:
         """Wait for what is being kept."""
         await self._together.close()
+        await self._noted.close()
 
     async def asking(self, consent: Consent, region: str) -> None:
         """Keep that a region is asked under a consent: it waits for a word of what it serves,
@@ -110,6 +124,13 @@ class Keeping:
                 # The region charged it all the same.
                 await self.withheld(charged, chunk)
             raise
+
+    async def given_again(self, charged: Charged, first: int, uses: Iterable[RegionUse]) -> None:
+        """Count that a retry is given ``uses`` of the chunk that begins at the subject ``first``
+        once more."""
+        records = frozenset(use.key for use in uses)
+        again = Again(charged.chunk(first), records, self._clock.now())
+        await self._durably(self._noted.written(again))
 
     async def withheld(self, charged: Charged, chunk: Chunk) -> None:
         """Keep a chunk that may not be passed on any more."""

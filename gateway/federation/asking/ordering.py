@@ -220,6 +220,8 @@ class Orderer:
             await self._owed.look(ordering.question.region)
         if refused is not None:
             raise refused
+        if given.receipt.replayed and uses:
+            await self._keeping.given_again(_charged(ordering), chunk.first, uses)
         return given
 
 

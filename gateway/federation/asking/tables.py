@@ -107,6 +107,22 @@ REGION_USES: Final = Table(
     Index("ix_region_uses_operator_request", "operator_id", "region_request_id"),
 )
 
+# One row for each such chunk that a retry was given again, and each part of it that one was given
+# where that was less: few. records are those that it was given, pairs of id and revision (JSON, in
+# order), given is the SHA-256 of that; replayed_at is when it was last (seconds, UTC).
+REGION_REPLAYS: Final = Table(
+    "region_replays",
+    METADATA,
+    Column("operator_id", String(40), primary_key=True),
+    Column("request_id", String(64), primary_key=True),
+    Column("region", String(255), primary_key=True),
+    Column("first_subject", Integer, primary_key=True, autoincrement=False),
+    Column("given", String(64), primary_key=True),
+    Column("records", Text, nullable=False),
+    Column("replayed_at", BigInteger, nullable=False),
+    Column("times", BigInteger, nullable=False),
+)
+
 # One row is what one region is asked under one request id, as it was sent first; a retry sends the
 # same. subjects has a bit for each subject of the question (little-endian, the first subject's
 # lowest), subjects_digest is SHA-256 of those asked about, one a line. items are pairs of item here

@@ -375,7 +375,8 @@ class TraceStep(_message.Message):
     @_builtins.property
     def given_again(self) -> _consent_service_pb2.GivenAgain:
         """Of a record served, in TraceConsent: how often it was sent again to retries of the request;
-        unset where it was not. The log of decisions has each count as a fact (`usage_replays`).
+        unset where it was not. The log of decisions has each count as a fact (`usage_replays`,
+        `region_replays` for records of other regions).
         """
 
     @_builtins.property

@@ -953,7 +953,7 @@ class GivenAgain(_message.Message):
     LAST_TIME_FIELD_NUMBER: _builtins.int
     times: _builtins.int
     """So many times at least; exactly, but for what was sent again before this was counted, which
-    counts once.
+    counts once, and of other regions' records not at all.
     """
     @_builtins.property
     def last_time(self) -> _timestamp_pb2.Timestamp:

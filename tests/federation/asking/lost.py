@@ -3,6 +3,7 @@
 from collections.abc import Generator
 from contextlib import contextmanager
 from functools import partial
+from typing import Any
 
 import pytest
 from google.protobuf.duration_pb2 import Duration
@@ -37,14 +38,16 @@ async def metered(world: World, request_id: str) -> bool:
         return bool(connection.execute(query).scalar_one())
 
 
-async def lose(world: World, relay: Relay, subject: str, request_id: str) -> None:
-    """Ask region "two" about a subject, and cut the connection once it has metered its answer,
+async def lose(world: World, relay: Relay, subject: str, request_id: str, **more: Any) -> None:
+    """Ask region "two" about a subject, as the question has it and ``more``, and cut the connection once it has metered its answer,
     of which nothing arrives."""
     relay.flowing.clear()
     try:
         deadline = Duration(nanos=700_000_000)
         with given_up():
-            answer = await world.ask(subject, request_id=request_id, region_deadline=deadline)
+            answer = await world.ask(
+                subject, request_id=request_id, region_deadline=deadline, **more
+            )
             assert ended(answer, world.two) in {"LATE", "UNREACHABLE"}
             await eventually(partial(metered, world, request_id))
         relay.cut()
