@@ -3,7 +3,7 @@
 import asyncio
 import re
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Final
@@ -11,6 +11,7 @@ from typing import Final
 from starlette.responses import Response
 
 from consent.delegation import Power
+from consent.model import NAME_PREFIX
 from gateway.authority.view import AuthorityView
 from gateway.consents.accesses import Access, Period, Place
 from gateway.consents.given_again import GivenAgain
@@ -21,6 +22,7 @@ from gateway.pages.troubles import NotShown
 from gateway.pages.words import said
 from gateway.subject.lines import operator_name
 from gateway.subject.naming import consent_id_of
+from gateway.subject.standing import openable
 from gateway.subject.visit import CompanyVisit
 
 DAYS: Final = ("7", "30", "90")
@@ -35,8 +37,9 @@ class AccessLine:
     """Records of one item and division served in one answer, or none that it found. ``asking`` is
     for which of its operators another region asked, "" for none; ``disclosed_by`` the other region
     that disclosed them, "" for this one; ``recognised`` tells that what another region states of
-    the item was recognised instead; ``again`` that the same was sent once more, "" where it was
-    not."""
+    the item was recognised instead; ``under_consent`` that they rest on one, and ``consent_id`` on
+    which, "" where that is not for the reader to see; ``again`` that the same was sent once more, ""
+    where it was not."""
 
     at: str
     operator: str
@@ -48,6 +51,7 @@ class AccessLine:
     records: int
     found: bool
     recognised: bool
+    under_consent: bool
     consent_id: str
     again: str
 
@@ -68,7 +72,7 @@ async def show(visit: CompanyVisit) -> Response:
         parts.accesses.of_subject,
         acting.subject,
         operator_id=operator_id,
-        consent=f"consents/{consent_id}" if consent_id else "",
+        consent=f"{NAME_PREFIX}{consent_id}" if consent_id else "",
         period=Period(visit.now - int(days) * _DAY if days else None),
         before=_place(query.get("before", "")),
         limit=_PAGE,
@@ -78,10 +82,12 @@ async def show(visit: CompanyVisit) -> Response:
         for each in page.accesses
         if acting.may_see_use(each.item, each.purpose, each.operator_id)
     ]
+    named = {consent_id, *(_consent_of(each) for each in seen)} - {""}
+    opens = await asyncio.to_thread(openable, parts.consents, acting, named)
     return await visit.shown(
         "accesses.html",
         tab="/accesses",
-        days_of_uses=_by_day(view, seen, language),
+        days_of_uses=_by_day(view, seen, opens, language),
         operators=sorted(
             (each.display_name, each.operator_id) for each in view.authority.operators.values()
         ),
@@ -89,6 +95,7 @@ async def show(visit: CompanyVisit) -> Response:
         days=days,
         all_days=DAYS,
         consent_id=consent_id,
+        opens=consent_id in opens,
         first="before" not in query,
         next_before="" if page.before is None else "-".join(map(str, page.before)),
         complete_until=moment(complete_until, language),
@@ -96,22 +103,24 @@ async def show(visit: CompanyVisit) -> Response:
 
 
 def _by_day(
-    view: AuthorityView, accesses: list[Access], language: Language
+    view: AuthorityView, accesses: list[Access], opens: Collection[str], language: Language
 ) -> list[tuple[str, list[AccessLine]]]:
     """Return the lines of each day, as the reader counts days."""
     return [
-        (of_day, _lines(view, of_this_day, language))
+        (of_day, _lines(view, of_this_day, opens, language))
         for of_day, of_this_day in groupby(accesses, lambda each: day(each.served_at, language))
     ]
 
 
-def _lines(view: AuthorityView, accesses: Iterable[Access], language: Language) -> list[AccessLine]:
+def _lines(
+    view: AuthorityView, accesses: Iterable[Access], opens: Collection[str], language: Language
+) -> list[AccessLine]:
     """Return a line for all records of an answer of which the same is told, wherever in it they
     stand."""
     together: dict[tuple[object, ...], list[Access]] = defaultdict(list)
     for each in accesses:
         together[_told(each)].append(each)
-    return [_line(view, same[0], len(same), language) for same in together.values()]
+    return [_line(view, same[0], len(same), opens, language) for same in together.values()]
 
 
 def _told(access: Access) -> tuple[object, ...]:
@@ -127,7 +136,10 @@ def _told(access: Access) -> tuple[object, ...]:
     )
 
 
-def _line(view: AuthorityView, access: Access, records: int, language: Language) -> AccessLine:
+def _line(
+    view: AuthorityView, access: Access, records: int, opens: Collection[str], language: Language
+) -> AccessLine:
+    consent_id = _consent_of(access)
     return AccessLine(
         at=time_of_day(access.served_at, language),
         operator=operator_name(view, access.operator_id),
@@ -139,9 +151,14 @@ def _line(view: AuthorityView, access: Access, records: int, language: Language)
         records=records,
         found=bool(access.record_id),
         recognised=access.recognised,
-        consent_id=access.consent.removeprefix("consents/"),
+        under_consent=bool(consent_id),
+        consent_id=consent_id if consent_id in opens else "",
         again="" if access.again is None else _again(access.again, language),
     )
+
+
+def _consent_of(access: Access) -> str:
+    return access.consent.removeprefix(NAME_PREFIX)
 
 
 def _again(again: GivenAgain, language: Language) -> str:

@@ -56,6 +56,21 @@ def standing(consents: SqlConsents, consent_id: str, now: int) -> Standing | Non
     return None if consent is None else _standing(consents, (consent,), now)[0]
 
 
+def openable(
+    consents: SqlConsents, acting: Acting, consent_ids: Collection[str]
+) -> Collection[str]:
+    """Return which of some consents of its subject ``acting`` may open; nothing is kept from who
+    represents it."""
+    if acting.represents:
+        return consent_ids
+    read = tuple(consents.readable(consent_ids).values())
+    return {
+        each.consent.consent_id
+        for each in _standing(consents, read, acting.now)
+        if each.consent.subject == acting.subject and acting.may_open(each.consent, each.state)
+    }
+
+
 def found(
     consents: SqlConsents,
     acting: Acting,

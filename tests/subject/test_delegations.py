@@ -349,6 +349,26 @@ async def test_what_lies_outside_a_deputys_limits_is_not_there_for_it(
         assert ("行政处罚" in everything) == limit.startswith("purpose")
 
 
+async def test_a_use_that_a_deputy_sees_names_no_consent_that_it_may_not_see(world: World) -> None:
+    wider, own = world.given(world.terms((TAX, INSURANCE))), world.given(world.terms((TAX,)))
+    for consent in (wider, own):
+        await world.use(consent, [TAX])
+    await world.signed_in()
+    path = f"/accesses?consent={wider.consent_id}"
+    assert "看这份授权" in (await world.browser.go(world.my(path))).text
+    link = link_of(await appointed(world, {"power-see": "on", f"item-{TAX}": "on"}))
+    async with browser(world.installation) as deputy:
+        await accepted(world, link, deputy)
+        all_uses = await deputy.go(world.my("/accesses"))
+        assert f"/consents/{own.consent_id}" in all_uses.text
+        assert wider.consent_id not in all_uses.text
+        narrowed = await deputy.go(world.my(path))
+        assert "看这份授权" not in narrowed.text
+        assert f"/consents/{wider.consent_id}" not in narrowed.text
+        # It is told all the same that the use was no public one.
+        assert "依据授权" in text_of(narrowed)
+
+
 async def test_an_invitation_is_accepted_once_by_one_person_who_did_not_make_it(
     world: World,
 ) -> None:
