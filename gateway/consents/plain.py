@@ -24,7 +24,7 @@ from gateway.pages.terms import PURPOSES
 from gateway.pages.words import Words, joined, said
 from operators.shapes import ALL_REGIONS, STATE_REGION
 
-POLICY_VERSION: Final = "3"
+POLICY_VERSION: Final = "4"
 """Version of the wording below; whoever changes a sentence raises it."""
 
 _LANGUAGE_TAGS: Final = {"zh": "zh-CN", "en": "en"}
