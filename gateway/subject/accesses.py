@@ -153,7 +153,7 @@ def _line(
         recognised=access.recognised,
         under_consent=bool(consent_id),
         consent_id=consent_id if consent_id in opens else "",
-        again="" if access.again is None else _again(access.again, language),
+        again="" if access.again is None else _again(access.again, bool(consent_id), language),
     )
 
 
@@ -161,14 +161,20 @@ def _consent_of(access: Access) -> str:
     return access.consent.removeprefix(NAME_PREFIX)
 
 
-def _again(again: GivenAgain, language: Language) -> str:
+def _again(again: GivenAgain, under_consent: bool, language: Language) -> str:
     last = moment(again.last_at, language)
     times = "once" if again.times == 1 else f"{again.times} times"
-    words = (
+    sent = (
         f"同一次查询的结果又发送了 {again.times} 次，最近一次：{last}，未另行计次",
         f"The same answer was sent again {times}, last on {last}; not counted as another use",
     )
-    return said(language, words)
+    # What is public is kept while it is disclosed.
+    kept = (
+        ("，也不延长保存期", ", and does not let them keep it longer")
+        if under_consent
+        else ("", "")
+    )
+    return said(language, sent) + said(language, kept)
 
 
 def _place(text: str) -> Place | None:

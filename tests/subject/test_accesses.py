@@ -86,8 +86,22 @@ async def test_that_the_same_answer_was_sent_again_is_told_in_plain_words(world:
     assert "The same answer was sent again once, last on " in await told("en")
     await world.use(consent, [TAX], request_id)
     assert "同一次查询的结果又发送了 2 次" in await told("zh")
-    assert "未另行计次" in await told("zh")
+    assert "未另行计次，也不延长保存期" in await told("zh")
+    assert "another use, and does not let them keep it longer" in await told("en")
     assert "sent again 2 times" in await told("en")
+
+
+async def test_of_public_information_that_was_sent_again_no_data_life_is_told(world: World) -> None:
+    request_id = str(uuid4())
+    for _ in range(2):
+        await world.use(None, [PENALTY], request_id)
+    await world.signed_in()
+
+    async def told() -> bool:
+        shown = await world.browser.go(world.my("/accesses"))
+        return "未另行计次</span>" in shown.text
+
+    await eventually(told)
 
 
 async def test_that_what_another_region_gave_was_sent_again_is_told_as_well(world: World) -> None:
