@@ -14,9 +14,12 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Engine,
+    FromClause,
     and_,
     delete,
+    exists,
     insert,
+    not_,
     or_,
     select,
     text,
@@ -37,6 +40,7 @@ COOKIE: Final = "__Host-creditgate"
 IDLE_SECONDS: Final = 15 * 60
 LIFE_SECONDS: Final = 8 * 3_600
 _SECRET_BYTES: Final = 32
+_DIGEST_BYTES: Final = 32
 _MOST_SECRET: Final = 64
 # Writing down each request would make reading pages cost a commit.
 _NOTE_SECONDS: Final = 60
@@ -130,7 +134,7 @@ class Sessions:
         now = self._clock.now()
         with bounded(self._engine) as connection:
             _take_turn(connection)
-            connection.execute(delete(SESSION).where(SESSION.c.digest == browser.digest))
+            _end(connection, browser, now)
             contradicts = connection.execute(
                 select(SESSION.c.digest)
                 .where(_of_person(identity), SESSION.c.auth_time > identity.auth_time)
@@ -163,9 +167,14 @@ class Sessions:
         return signed_in
 
     def sign_out(self, browser: Browser) -> None:
-        """End the browser's session, if it has one."""
+        """End the browser's session, if it has one.
+
+        What the provider said there is remembered for as long as sessions of earlier sign-ins are
+        open, as it is of a session that is over by itself: no sign-in of before may gainsay it in these.
+        """
+        now = self._clock.now()
         with bounded(self._engine) as connection:
-            connection.execute(delete(SESSION).where(SESSION.c.digest == browser.digest))
+            _end(connection, browser, now)
 
     def sign_out_everywhere(self, identity: Identity) -> None:
         """End all sessions of the person that ``identity`` is."""
@@ -174,18 +183,41 @@ class Sessions:
             connection.execute(delete(SESSION).where(_of_person(identity)))
 
     def sweep(self) -> int:
-        """Forget the sessions that are over and return how many."""
+        """Forget the sessions that are over, and whose word no open one of an earlier sign-in needs;
+        return how many."""
         now = self._clock.now()
-        over = or_(
-            SESSION.c.seen_at <= now - IDLE_SECONDS, SESSION.c.began_at <= now - LIFE_SECONDS
-        )
         with bounded(self._engine) as connection:
             _take_turn(connection)
-            return connection.execute(delete(SESSION).where(over)).rowcount
+            return connection.execute(delete(SESSION).where(_forgettable(now))).rowcount
 
 
 def _of_person(identity: Identity) -> ColumnElement[bool]:
     return and_(SESSION.c.issuer == identity.issuer, SESSION.c.subject == identity.subject)
+
+
+def _end(connection: Connection, browser: Browser, now: int) -> None:
+    """End a browser's session: nobody has the secret of what may be left of it."""
+    gone = secrets.token_bytes(_DIGEST_BYTES)
+    connection.execute(
+        update(SESSION).where(SESSION.c.digest == browser.digest).values(digest=gone, seen_at=0)
+    )
+    connection.execute(delete(SESSION).where(SESSION.c.digest == gone, _forgettable(now)))
+
+
+def _forgettable(now: int) -> ColumnElement[bool]:
+    """Return of which sessions nothing is needed any more at ``now`` (seconds, UTC)."""
+    earlier = SESSION.alias("earlier")
+    needed = exists().where(
+        earlier.c.issuer == SESSION.c.issuer,
+        earlier.c.subject == SESSION.c.subject,
+        earlier.c.auth_time < SESSION.c.auth_time,
+        not_(_is_over(earlier, now)),
+    )
+    return and_(_is_over(SESSION, now), not_(needed))
+
+
+def _is_over(session: FromClause, now: int) -> ColumnElement[bool]:
+    return or_(session.c.seen_at <= now - IDLE_SECONDS, session.c.began_at <= now - LIFE_SECONDS)
 
 
 def _take_turn(connection: Connection) -> None:

@@ -133,6 +133,50 @@ def test_a_sign_in_of_before_gives_back_no_company_that_a_newer_one_took(
     assert sessions.browser(latest.secret).identity == replace(again, uscc="")
 
 
+@pytest.mark.parametrize("ended", ["out", "elsewhere", "idle"])
+def test_what_a_newer_sign_in_said_holds_in_older_sessions_when_it_is_over(
+    sessions: Sessions, authority_engine: Engine, clock: StandingClock, ended: str
+) -> None:
+    bound = replace(PERSON, uscc="91000000DEM000011A")
+    older = sessions.sign_in(sessions.browser(None), bound)
+    clock.at += 60
+    newer = sessions.sign_in(sessions.browser(None), replace(PERSON, auth_time=clock.at))
+    if ended == "out":
+        sessions.sign_out(newer)
+    elif ended == "elsewhere":
+        # Somebody else signs in with the same browser.
+        sessions.sign_in(newer, replace(PERSON, subject="p-2"))
+    clock.at += IDLE_SECONDS - 61
+    assert sessions.browser(older.secret).identity == PERSON
+    clock.at += 61
+    sessions.sweep()
+    assert sessions.browser(newer.secret).identity is None
+    late = sessions.sign_in(sessions.browser(None), bound)
+    for browser in (older, late):
+        assert sessions.browser(browser.secret).identity == PERSON
+    # A sign-in of now is the newest word, and nothing is left of what is over for good.
+    now = replace(bound, auth_time=clock.at)
+    latest = sessions.sign_in(sessions.browser(None), now)
+    for browser, identity in ((older, bound), (latest, now)):
+        assert sessions.browser(browser.secret).identity == identity
+    clock.at += LIFE_SECONDS
+    sessions.sweep()
+    with authority_engine.connect() as connection:
+        assert connection.execute(select(SESSION)).all() == []
+
+
+def test_nothing_is_left_of_a_session_that_no_older_one_needs(
+    sessions: Sessions, authority_engine: Engine, clock: StandingClock
+) -> None:
+    older, newer = signed_in(sessions), sessions.browser(None)
+    clock.at += 60
+    newer = sessions.sign_in(newer, replace(PERSON, auth_time=clock.at))
+    sessions.sign_out(older)
+    sessions.sign_out(newer)
+    with authority_engine.connect() as connection:
+        assert connection.execute(select(SESSION)).all() == []
+
+
 def test_who_signs_in_and_out_everywhere_at_once_waits_for_each_other(sessions: Sessions) -> None:
     start = Barrier(3, timeout=30)
 

@@ -11,6 +11,7 @@ from sqlalchemy import Engine
 from consent.writes import wrote
 from gateway.federation.asking.again import RecordKey
 from gateway.federation.asking.tables import REGION_REPLAYS
+from gateway.storage.bounded import bounded
 from gateway.storage.inserts import INSERT
 
 
@@ -46,7 +47,7 @@ class RegionReplays:
         )
         # By their keys, so that no two processes wait for one another.
         rows = sorted(map(_row_of, given))
-        with self._engine.begin() as connection:
+        with bounded(self._engine) as connection:
             for row in rows:
                 connection.execute(noting, row._asdict())
                 wrote(connection, REGION_REPLAYS, *row[: len(REGION_REPLAYS.primary_key)])
