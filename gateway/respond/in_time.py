@@ -26,6 +26,11 @@ def keep_judged(at: int) -> None:
     _judged.set(at)
 
 
+def now_judged() -> None:
+    """Take note that what this task answers next is judged from here on."""
+    _judged.set(host_nanoseconds())
+
+
 def require_in_time() -> None:
     """Make sure that what is about to leave was judged just now, where it was.
 

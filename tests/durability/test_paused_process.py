@@ -135,7 +135,7 @@ async def test_what_was_metered_before_a_pause_is_not_handed_out_after_it(
             await asyncio.wait_for(asking.over(), 20)
             of_waiting = [each for each in asking.told if each.request_id in waiting]
             late = {each.request_id for each in of_waiting if not each.reason}
-            # One or the other was with the network already, which nobody can look into.
+            # One or the other was with gRPC or the network already, which nobody calls back.
             assert len(late) * 2 < len(waiting)
             assert {each.reason for each in of_waiting} - {""} == {"TEMPORARILY_UNAVAILABLE"}
             after = [each for each in asking.told if each.at > revoked and not each.reason]

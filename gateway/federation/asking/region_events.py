@@ -32,7 +32,7 @@ from gateway.federation.asking.event_tables import (
     REGIONS_HEARD,
 )
 from gateway.federation.asking.kept_under import KeptUnder
-from gateway.storage.bounded import bounded
+from gateway.storage.bounded import LONG_SECONDS, bounded
 from gateway.storage.engines import reading
 from gateway.storage.inserts import INSERT
 from gateway.storage.paging import pages
@@ -42,6 +42,8 @@ LATE_SECONDS: Final = 600
 region may take to answer."""
 
 _ROWS_A_STATEMENT: Final = 500
+# Whose copies an event is about is looked for between two statements, for as long as it takes.
+_IDLE_SECONDS: Final = 120
 
 _EVENTS: Final = select(
     *(REGION_EVENTS.c[name] for name in ("number", "region", "told_at", "severity")),
@@ -147,7 +149,7 @@ class SqlRegionEvents:
         up to ``read_to``. In one transaction with the place; what was taken before is not
         taken again. Raises AnotherLog."""
         floor = self._floor()
-        with bounded(self._engine) as connection:
+        with bounded(self._engine, _IDLE_SECONDS, LONG_SECONDS) as connection:
             known = _locked(connection, region)
             if log_in(known.event_sequence) != log_in(read_to):
                 raise AnotherLog("it is of another log than the one it is heard by")
@@ -179,7 +181,7 @@ class SqlRegionEvents:
         with reading(self._engine) as connection:
             if connection.execute(select(changes.region).where(lately).limit(1)).first() is None:
                 return
-        with bounded(self._engine) as connection:
+        with bounded(self._engine, _IDLE_SECONDS, LONG_SECONDS) as connection:
             query = select(changes.region, *(changes[name] for name in Change._fields))
             query = query.where(lately)
             found: dict[str, list[Change]] = defaultdict(list)

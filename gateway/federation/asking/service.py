@@ -25,6 +25,7 @@ from gateway.federation.asking.question import check_question, deadline_of
 from gateway.federation.asking.region import NOT_ASKED, RegionAsker, closed
 from gateway.federation.asking.routing import ASKED, Plan
 from gateway.federation.trust.book import RegionBook
+from gateway.respond.in_time import now_judged
 
 _WAITING_STEPS: Final = 8
 """Steps that wait for the operator to take them; regions wait for room then."""
@@ -84,6 +85,7 @@ class FederatedRecordService:
         asked = asked._replace(regions=max(1, len(to_ask)))
         async for step in self._steps(to_ask, asked):
             # However long the regions take, authority is that of now (G4).
+            now_judged()
             await self._deciding.require(use, request.subjects)
             yield step
         asked.left.tell()

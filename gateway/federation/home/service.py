@@ -32,6 +32,7 @@ from gateway.federation.home.query import require_well_formed
 from gateway.federation.trust.book import Region, RegionBook
 from gateway.federation.witness.quorum import CosignedCheckpoints
 from gateway.meter.region_asks import RegionAsk, SqlRegionAsks
+from gateway.respond.in_time import now_judged
 from gateway.respond.use import use_of
 from gateway.storage.together import Together
 
@@ -236,6 +237,8 @@ class FederatedRecords:
             return answer
         size = _size_of(chunk.proof.checkpoint)
         state = await self._witnessed.cosigned(size, footing.require)
+        # That has just asked once more whether it may be had; cosignatures take a second or two.
+        now_judged()
         behind = QueryRecordsResponse(
             cosigned_checkpoint=state.note, consistency_proof=state.consistency_proof
         )
