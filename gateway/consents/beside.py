@@ -1,13 +1,13 @@
 """What the ledger keeps beside answers, by the keys of these."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence, Set
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, Select, Table, tuple_
+from sqlalchemy import ColumnElement, Connection, Row, Select, Table, tuple_
 
 LedgerRow = Row[*tuple[Any, ...]]
 """A row of `gateway.meter.tables.USAGE`."""
-_ANSWERS_A_QUERY: Final = 100
+_KEYS_A_QUERY: Final = 100
 
 
 def key_of(row: LedgerRow) -> tuple[str, str, int]:
@@ -21,9 +21,19 @@ def rows_beside(
     table: Table,
     answers: Iterable[LedgerRow],
 ) -> Iterator[LedgerRow]:
-    """Yield the rows of a query of ``table`` that are beside some answers which hold records, so many
-    answers at a time."""
-    key = tuple_(table.c.operator_id, table.c.request_id, table.c.chunk)
-    keys = sorted({key_of(answer) for answer in answers if answer.entry_count})
-    for start in range(0, len(keys), _ANSWERS_A_QUERY):
-        yield from connection.execute(query.where(key.in_(keys[start : start + _ANSWERS_A_QUERY])))
+    """Yield the rows of a query of ``table`` that are beside some answers which hold records."""
+    columns = (table.c.operator_id, table.c.request_id, table.c.chunk)
+    keys = {key_of(answer) for answer in answers if answer.entry_count}
+    yield from rows_by(connection, query, columns, keys)
+
+
+def rows_by(
+    connection: Connection,
+    query: Select[*tuple[Any, ...]],
+    columns: Sequence[ColumnElement[Any]],
+    keys: Set[tuple[Any, ...]],
+) -> Iterator[LedgerRow]:
+    """Yield the rows of a query whose ``columns`` are any of ``keys``, so many keys at a time."""
+    key, ordered = tuple_(*columns), sorted(keys)
+    for start in range(0, len(ordered), _KEYS_A_QUERY):
+        yield from connection.execute(query.where(key.in_(ordered[start : start + _KEYS_A_QUERY])))

@@ -5,14 +5,14 @@ from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, select, tuple_
+from sqlalchemy import Connection, Row, select
 
+from gateway.consents.beside import rows_by
 from gateway.consents.given_again import GivenAgain, together
 from gateway.federation.asking.tables import REGION_REPLAYS
 
 _R: Final = REGION_REPLAYS.c
 _CHUNK: Final = (_R.operator_id, _R.request_id, _R.region, _R.first_subject)
-_CHUNKS_A_QUERY: Final = 100
 _UseRow = Row[*tuple[Any, ...]]
 
 
@@ -26,15 +26,13 @@ class RegionAgain:
         self._of_chunk: dict[
             tuple[object, ...], list[tuple[frozenset[tuple[str, int]], GivenAgain]]
         ] = defaultdict(list)
-        query, key = select(REGION_REPLAYS), tuple_(*_CHUNK)
-        chunks = sorted({_chunk_of(use) for use in uses})
-        for start in range(0, len(chunks), _CHUNKS_A_QUERY):
-            for row in connection.execute(query.where(key.in_(chunks[start:][:_CHUNKS_A_QUERY]))):
-                records = frozenset(
-                    (record_id, number) for record_id, number in json.loads(row.records)
-                )
-                again = GivenAgain(row.times, row.replayed_at)
-                self._of_chunk[_chunk_of(row)].append((records, again))
+        chunks = {_chunk_of(use) for use in uses}
+        for row in rows_by(connection, select(REGION_REPLAYS), _CHUNK, chunks):
+            records = frozenset(
+                (record_id, number) for record_id, number in json.loads(row.records)
+            )
+            again = GivenAgain(row.times, row.replayed_at)
+            self._of_chunk[_chunk_of(row)].append((records, again))
 
     def of(self, use: _UseRow) -> GivenAgain | None:
         """Return how often one of the records was given again and when last, None where it was not."""
