@@ -26,6 +26,7 @@ from gateway.settle.month import month_named
 from gateway.settle.shares import SharingBook, SharingRule
 from gateway.settlement.books import PastBooks
 from gateway.settlement.closing import Closer
+from gateway.settlement.credit_store import SqlCreditNotes
 from gateway.settlement.month_use import LedgerMonths
 from gateway.settlement.store import SqlClosings
 from gateway.storage.engines import open_engines, sqlite_engine
@@ -66,7 +67,12 @@ def _close(records: Engine, authority: Engine, folder: Path, *, plain: bool) -> 
     assert month is not None
     evidence = sqlite_engine(folder / "evidence.db")
     upgrade(evidence, "evidence")
-    closer = Closer(LedgerMonths(records), SqlClosings(evidence), SqlAuthorityLog(authority))
+    closer = Closer(
+        LedgerMonths(records),
+        SqlClosings(evidence),
+        SqlCreditNotes(evidence),
+        SqlAuthorityLog(authority),
+    )
     before = time.process_time()
     closed = closer.close(OPERATOR, month, _books(plain=plain), month.until)
     cpu = time.process_time() - before

@@ -18,6 +18,7 @@ from gateway.settle.month import month_named
 from gateway.settlement.checking import check_month
 from gateway.settlement.cleared import NothingCleared
 from gateway.settlement.closing import Closer
+from gateway.settlement.credit_store import SqlCreditNotes
 from gateway.settlement.journal_store import SqlJournal
 from gateway.settlement.month_use import LedgerMonths
 from gateway.settlement.settling import Settler
@@ -47,7 +48,8 @@ def _closed(home: Home, statements: Sequence[Statement]) -> Section:
 def _told(engines: Engines, statements: Sequence[Statement]) -> Section:
     log, closings = SqlAuthorityLog(engines.authority), SqlClosings(engines.evidence)
     months = LedgerMonths(engines.records)
-    settler = Settler(months, closings, Closer(months, closings, log), NothingCleared())
+    closer = Closer(months, closings, SqlCreditNotes(engines.evidence), log)
+    settler = Settler(months, closings, closer, NothingCleared())
     view = AuthorityView().advanced(log.since(0))
     steps: list[Step] = []
     sheets: list[Sheet] = []

@@ -76,9 +76,21 @@ def adjustments_of(statement: pb.Statement, language: Language) -> list[Part]:
 def credits_of(statement: pb.Statement, language: Language) -> list[Part]:
     """Return what is given back."""
     return [
-        Part(yuan(-note.amount_micro_yuan, language), note.reason, note.credit_note_id)
+        Part(yuan(-note.amount_micro_yuan, language), _why(note, language), note.credit_note_id)
         for note in statement.credit_notes[:MOST_PARTS]
     ]
+
+
+def _why(note: pb.CreditNote, language: Language) -> str:
+    if not note.trued_up_month:
+        return note.reason
+    return said(
+        language,
+        (
+            f"{note.trued_up_month} 的金额在退款后有变，按现在的金额更正",
+            f"{note.trued_up_month} has come to another sum since it was given back of",
+        ),
+    )
 
 
 def shares_of(statement: pb.Statement, language: Language) -> Measures:

@@ -46,7 +46,8 @@ def settling(
     Raises as `LogKeys.of`.
     """
     months, closings = LedgerMonths(engines.records), SqlClosings(engines.evidence)
-    closer = Closer(months, closings, SqlAuthorityLog(engines.authority))
+    notes = SqlCreditNotes(engines.evidence)
+    closer = Closer(months, closings, notes, SqlAuthorityLog(engines.authority))
     # Working out a month takes a thread for long: apart, so that looking is never behind it.
     working, looking = Shares("statements"), Shares("settlement")
     stack.callback(working.close)
@@ -78,7 +79,7 @@ def settling(
             ),
             CreditService(
                 evidence_verifier(links.keys, OwnLog(engines.records).uses),
-                SqlCreditNotes(engines.evidence),
+                notes,
                 months,
                 closer,
                 feed,

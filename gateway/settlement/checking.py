@@ -8,6 +8,7 @@ from gateway.federation.clearing.debts import SqlClearedDebts
 from gateway.settle.month import month_before, month_named
 from gateway.settlement.cleared import ClearedDebts, ClearedThrough, through_of
 from gateway.settlement.closing import Closer
+from gateway.settlement.credit_store import SqlCreditNotes
 from gateway.settlement.documents import document_bytes
 from gateway.settlement.journal import (
     Entry,
@@ -47,7 +48,12 @@ def check_month(engines: Engines, month: str) -> MonthChecked:
     Refused where no sharing rule is known for some use.
     """
     closings = SqlClosings(engines.evidence)
-    closer = Closer(LedgerMonths(engines.records), closings, SqlAuthorityLog(engines.authority))
+    closer = Closer(
+        LedgerMonths(engines.records),
+        closings,
+        SqlCreditNotes(engines.evidence),
+        SqlAuthorityLog(engines.authority),
+    )
     closed = closings.of_month(month)
     differing = tuple(
         each.operator_id for each in closed if closer.worked_out_again(each) != each.document

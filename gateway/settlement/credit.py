@@ -3,22 +3,14 @@
 Evidence proves what a use ought to count. Given back is what the month of the use costs more as
 the ledger has it than it would as it ought to be, by the plans and rules of that time; taken
 back is what each beneficiary has more by it. What was given back of the month before is taken
-off: so whatever the month comes to in the end, no more and no less is given back.
+off. Where the month comes to another sum later, closing puts that right (`gateway.settlement.truing`).
 """
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from hashlib import sha256
-from typing import Final, NamedTuple
+from typing import Final
 
-from creditgate.rating.settled import (
-    LineKey,
-    Settled,
-    by_beneficiary,
-    less,
-    settled_so_far,
-    share_messages,
-)
+from creditgate.rating.settled import share_messages
 from creditgate.refusal import Refused, Violation, invalid
 from creditgate.transparency.linked import Pinned
 from creditgate.transparency.merkle import ProofInvalid
@@ -43,8 +35,9 @@ from creditgate.v1.usage_log_pb2 import UsageDetail, UsageKind, UsageLeaf, Usage
 from creditgate.v1.usage_service_pb2 import CreditedUse, CreditNote, Statement
 from gateway.settle.explain import yuan
 from gateway.settle.usage import use_name
-from gateway.settlement.right_lines import RightLines
+from gateway.settlement.right_lines import Overcharge
 from gateway.settlement.statement_credit import WrongStatement
+from gateway.settlement.truing import left_to_give
 
 _WHY: Final[Mapping[int, tuple[str, str]]] = {
     CONFLICT: (
@@ -67,17 +60,6 @@ _RATED: Final = (
     ": by the prices of the time {month} costs {before} yuan with it, {after} yuan as it ought to"
     " be, {credited} yuan of it given back before: {amount} yuan given back here",
 )
-
-
-class Overcharge(NamedTuple):
-    """A use that is proven to be overcharged, and what it ought to count.
-
-    ``kind`` is a UsageEvidenceKind that convicts.
-    """
-
-    kind: int
-    usage_index: int
-    right: Sequence[UsageLine]
 
 
 Verifier = Callable[[bytes, str], Overcharge | WrongStatement]
@@ -121,21 +103,6 @@ def _wrong_statement(evidence: bytes, key: Pinned, uses_under: UsesUnder) -> Wro
     return WrongStatement(statement, checked.overcharge)
 
 
-def together(overcharges: Iterable[Overcharge]) -> RightLines:
-    """Return what all uses ought to count, the least that was proven of each."""
-    least: dict[int, Sequence[UsageLine]] = {}
-    for each in overcharges:
-        if proves_more(each, least):
-            least[each.usage_index] = each.right
-    return least
-
-
-def proves_more(overcharge: Overcharge, known: RightLines) -> bool:
-    """Tell whether a use ought to count less than is ``known`` of it."""
-    least = known.get(overcharge.usage_index)
-    return least is None or _worth(overcharge.right) < _worth(least)
-
-
 def credit_note(
     overcharge: Overcharge,
     charged: Statement,
@@ -145,11 +112,11 @@ def credit_note(
     """Return the credit note of an overcharge; who, when and why are left open.
 
     ``charged`` is the month of the use as it is rated, ``right`` as it ought to be, with all
-    that is proven put right. ``earlier`` are the notes about uses of that month. Where nothing is
-    left to give back it is one of nothing.
+    that is proven put right. ``earlier`` are the notes about uses of that month, and those that put
+    them right. Where nothing is left to give back it is one of nothing.
     """
     given = list(earlier)
-    found = _left(charged, right, given)
+    found = left_to_give(charged, right, given)
     if found.total <= 0:
         return CreditNote(operator_id=charged.operator_id)
     told = {
@@ -194,20 +161,6 @@ def nothing_left() -> Refused:
     )
 
 
-def _left(charged: Statement, right: Statement, given: Sequence[CreditNote]) -> Settled:
-    """Return what is charged too much, less what was given back."""
-    month = charged.month
-    pairs = zip(settled_so_far(month, [charged]), settled_so_far(month, [right]), strict=True)
-    found = Settled(*(less(*pair) for pair in pairs))
-    fees: Counter[LineKey] = Counter()
-    shares: Counter[str] = Counter()
-    for note in given:
-        shares.update(by_beneficiary(note.shares))
-        for use in note.uses:
-            fees[LineKey(use.item, use.source, use.region)] += use.amount_micro_yuan
-    return Settled(less(found.fees, fees), found.entries, less(found.shares, shares))
-
-
 def _right(evidence: UsageEvidence, shown: VerifiedEvidence) -> Sequence[UsageLine]:
     """Return what the use that is overcharged ought to count. Raises ProofInvalid."""
     if shown.kind == TWICE:
@@ -229,10 +182,3 @@ def _detail(evidence: UsageEvidence, leaf: UsageLeaf) -> UsageDetail:
     if detail is None:
         raise ProofInvalid("the detail of the use is missing")
     return detail
-
-
-def _worth(lines: Sequence[UsageLine]) -> tuple[int, int]:
-    return (
-        sum(line.entries * line.unit_price_micro_yuan for line in lines),
-        sum(line.entries for line in lines),
-    )

@@ -1,5 +1,6 @@
 """SettlementService, the method that gives back what was proven to be overcharged."""
 
+from collections.abc import Sequence
 from hashlib import sha256
 
 from creditgate.refusal import Refused
@@ -11,17 +12,11 @@ from gateway.clock import Clock
 from gateway.settle.month import Month, month_of
 from gateway.settle.views import SettlementFeed, SettlementView
 from gateway.settlement.closing import Closer
-from gateway.settlement.credit import (
-    Overcharge,
-    Verifier,
-    credit_note,
-    nothing_left,
-    proves_more,
-    together,
-)
+from gateway.settlement.credit import Verifier, credit_note, nothing_left
 from gateway.settlement.credit_store import KeptNote, SqlCreditNotes
 from gateway.settlement.month_use import LedgerMonths
 from gateway.settlement.request import require_credit
+from gateway.settlement.right_lines import Overcharge, proves_more, together
 from gateway.settlement.statement_credit import WrongStatement, statement_note
 from gateway.settlement.store import NotesChanged
 from gateway.shares import Shares
@@ -77,9 +72,9 @@ class CreditService:
         digest = sha256(request.SerializeToString(deterministic=True)).digest()
         shown = sha256(request.evidence).digest()
         while (note := self._notes.made(note_id, digest)) is None:
-            kept = self._notes.of_operator(operator_id)
+            known = self._notes.of_operator(operator_id)
             proven = self._verify(request.evidence, operator_id)
-            made = self._made(operator_id, proven, kept, view)
+            made = self._made(operator_id, proven, known.notes, view)
             made.credit_note_id, asked = note_id, digest
             if not made.amount_micro_yuan:
                 # What proves something for the first time is kept, by its own name: the request
@@ -89,7 +84,6 @@ class CreditService:
             made.reason = request.reason
             made.create_time.seconds = now
             made.created_by = by
-            known = [each.note.credit_note_id for each in kept]
             try:
                 note = self._notes.add(made, asked, request.evidence, now, known, proven)
             except NotesChanged:
@@ -103,7 +97,7 @@ class CreditService:
         self,
         operator_id: str,
         overcharge: Overcharge | WrongStatement,
-        kept: list[KeptNote],
+        kept: Sequence[KeptNote],
         view: SettlementView,
     ) -> usage_pb.CreditNote:
         if isinstance(overcharge, WrongStatement):
@@ -124,7 +118,8 @@ class CreditService:
         alike = [each for each in before if month_of_use.get(each[1].usage_index) == month]
         right = together([overcharge, *(each for _, each in alike)])
         charged, ought = self._closer.as_it_ought(operator_id, month, view, right)
-        note = credit_note(overcharge, charged, ought, [note for note, _ in alike])
+        given = [note for note, _ in alike] + self._closer.trued_up(operator_id, month)
+        note = credit_note(overcharge, charged, ought, given)
         known = together(each for _, each in alike)
         if not note.amount_micro_yuan and not (
             proves_more(overcharge, known)
@@ -150,7 +145,7 @@ class CreditService:
         return kept.proven or self._verify(kept.evidence, operator_id)
 
     def _made_of_statement(
-        self, proven: WrongStatement, kept: list[KeptNote]
+        self, proven: WrongStatement, kept: Sequence[KeptNote]
     ) -> usage_pb.CreditNote:
         operator_id, month = proven.statement.operator_id, proven.statement.month
         right = self._closer.as_closed(operator_id, month)

@@ -1,7 +1,7 @@
 """Credit notes in SQL, for SQLite and PostgreSQL. Calls block."""
 
 import hmac
-from collections.abc import Collection
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from sqlalchemy import Connection, Engine, insert, select
@@ -10,14 +10,14 @@ from creditgate.refusal import Refused
 from creditgate.v1.refusal_pb2 import RefusalReason
 from creditgate.v1.usage_service_pb2 import CreditNote
 from gateway.settle.month import month_named, month_of, shifted
-from gateway.settlement.credit import Overcharge
 from gateway.settlement.documents import document_bytes, message_of
 from gateway.settlement.journal import credit_entry
 from gateway.settlement.proven import proven_in, proven_text
+from gateway.settlement.right_lines import Overcharge
 from gateway.settlement.statement_credit import WrongStatement
-from gateway.settlement.store import NotesChanged, book, last_closed, take_turn
+from gateway.settlement.store import NotesChanged, book, last_closed, note_ids, take_turn
 from gateway.settlement.tables import CREDIT_NOTES, CREDITED
-from gateway.storage.engines import reading
+from gateway.storage.engines import reading, snapshot
 from gateway.storage.writes import wrote
 
 _NOTE = CREDIT_NOTES.c
@@ -30,6 +30,19 @@ class KeptNote(NamedTuple):
     note: CreditNote
     evidence: bytes
     proven: Overcharge | None
+
+
+class KnownNotes(NamedTuple):
+    """All notes of an operator, in the order they were created, and the newest month that was closed
+    for it by then, "" before the first."""
+
+    notes: Sequence[KeptNote]
+    closed: str
+
+    @property
+    def ids(self) -> frozenset[str]:
+        """The notes' ids."""
+        return frozenset(each.note.credit_note_id for each in self.notes)
 
 
 class SqlCreditNotes:
@@ -46,15 +59,15 @@ class SqlCreditNotes:
         with reading(self._engine) as connection:
             return _made(connection, note_id, digest)
 
-    def of_operator(self, operator_id: str) -> list[KeptNote]:
-        """Return all notes of an operator, in the order they were created."""
+    def of_operator(self, operator_id: str) -> KnownNotes:
+        """Return what is known of an operator's notes."""
         query = (
             select(_NOTE.document, _NOTE.evidence, _NOTE.proven)
             .where(_NOTE.operator_id == operator_id)
             .order_by(_NOTE.created_at, _NOTE.credit_note_id)
         )
-        with reading(self._engine) as connection:
-            return [
+        with snapshot(self._engine) as connection:
+            notes = [
                 KeptNote(
                     message_of(bytes(row.document), CreditNote),
                     bytes(row.evidence),
@@ -62,6 +75,7 @@ class SqlCreditNotes:
                 )
                 for row in connection.execute(query)
             ]
+            return KnownNotes(notes, last_closed(connection, operator_id))
 
     def add(
         self,
@@ -69,23 +83,24 @@ class SqlCreditNotes:
         digest: bytes,
         evidence: bytes,
         now: int,
-        known: Collection[str],
+        known: KnownNotes,
         proven: Overcharge | WrongStatement,
     ) -> CreditNote:
         """Book a note in the operator's open month, and return it; or what an earlier request
         of its id booked. One of nothing is kept and in no statement.
 
-        ``known`` are the ids of the operator's notes it rests on, ``proven`` what its evidence
-        proved. Raises NotesChanged where
-        there are others by now, and as `made`.
+        It rests on what was ``known`` of the operator's notes; ``proven`` is what its evidence
+        proved. Raises NotesChanged where there are others by now, or a month was closed, which puts
+        right what they gave back; and as `made`.
         """
         with self._engine.begin() as connection:
             take_turn(connection)
             earlier = _made(connection, note.credit_note_id, digest)
             if earlier is not None:
                 return earlier
-            ids = select(_NOTE.credit_note_id).where(_NOTE.operator_id == note.operator_id)
-            if set(connection.execute(ids).scalars()) != set(known):
+            if note_ids(connection, note.operator_id) != known.ids:
+                raise NotesChanged
+            if last_closed(connection, note.operator_id) != known.closed:
                 raise NotesChanged
             note.month = _open_month(connection, note.operator_id, now)
             connection.execute(

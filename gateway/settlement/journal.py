@@ -36,7 +36,8 @@ class Entry(NamedTuple):
 
 
 def closing_entries(statement: Statement) -> Iterator[Entry]:
-    """Yield what closing a month books; credit notes were booked when they were created."""
+    """Yield what closing a month books; credit notes on evidence were booked when they were
+    created."""
     operator_id, month = statement.operator_id, statement.month
     total, shares = statement.total_micro_yuan, statement.shares
     kind = JournalEntryKind.JOURNAL_ENTRY_KIND_STATEMENT
@@ -45,6 +46,9 @@ def closing_entries(statement: Statement) -> Iterator[Entry]:
     for each in statement.adjustments:
         booked = _balanced(operator_id, each.amount_micro_yuan, each.shares)
         yield Entry(kind, operator_id, month, each.month, booked)
+    for note in statement.credit_notes:
+        if note.trued_up_month:
+            yield credit_entry(note)
 
 
 def credit_entry(note: CreditNote) -> Entry:

@@ -6,7 +6,7 @@ import json
 from google.protobuf import json_format
 
 from creditgate.v1.usage_log_pb2 import UsageLine
-from gateway.settlement.credit import Overcharge
+from gateway.settlement.right_lines import Overcharge
 from gateway.settlement.statement_credit import WrongStatement
 
 

@@ -1,6 +1,7 @@
 """Closed months in SQL, for SQLite and PostgreSQL. Calls block."""
 
-from collections.abc import Callable, Collection, Sequence
+import json
+from collections.abc import Callable, Collection, Iterable, Sequence
 from hashlib import sha256
 from typing import Final, NamedTuple
 
@@ -21,7 +22,7 @@ _NOTE: Final = CREDIT_NOTES.c
 
 
 class NotesChanged(Exception):
-    """A credit note was booked in the month after its statement was worked out."""
+    """A credit note was kept, or a month closed, after something that rests on them was worked out."""
 
 
 class MonthSettled(Exception):
@@ -38,7 +39,11 @@ class RatedAnew(Exception):
 
 class ClosedMonth(NamedTuple):
     """An operator's month as it was closed: up to ``position`` of its ledger, by authority at
-    ``authority_sequence``, at ``closed_at`` (seconds UTC); ``document`` is its statement."""
+    ``authority_sequence``, at ``closed_at`` (seconds UTC); ``document`` is its statement.
+
+    ``known_notes`` are the ids of the credit notes that there were: None where closing did not yet
+    put right what they gave back.
+    """
 
     operator_id: str
     month: str
@@ -46,6 +51,7 @@ class ClosedMonth(NamedTuple):
     authority_sequence: int
     closed_at: int
     document: bytes
+    known_notes: frozenset[str] | None
 
     @property
     def statement(self) -> Statement:
@@ -101,6 +107,17 @@ class SqlClosings:
         with reading(self._engine) as connection:
             return tuple(map(_closed_month, connection.execute(query)))
 
+    def statements(self, operator_id: str, since: str) -> list[Statement]:
+        """Return an operator's closed statements from the month ``since`` on, in order."""
+        query = (
+            select(_CLOSING.document)
+            .where(_CLOSING.operator_id == operator_id, _CLOSING.month >= since)
+            .order_by(_CLOSING.month)
+        )
+        with reading(self._engine) as connection:
+            documents = connection.execute(query).scalars().all()
+        return [message_of(bytes(document), Statement) for document in documents]
+
     def from_month(self, operator_id: str, month: str) -> Sequence[tuple[str, int]]:
         """Return the closings of an operator's ``month`` and of those after it, in order: each
         month, and up to which sequence of the ledger it was closed; none while ``month`` is
@@ -125,11 +142,13 @@ class SqlClosings:
         position: LedgerPosition,
         closed_at: int,
         rates: Callable[[], bool],
+        known_notes: frozenset[str],
     ) -> ClosedMonth:
         """Close an operator's month and book it, and return it; or what another closed meanwhile.
 
         ``rates`` tells whether the statement is still what it is rated by; nothing is put into
-        force while it is asked. Raises RatedAnew where it is not, NotesChanged, and MonthSettled.
+        force while it is asked. ``known_notes`` are those of the operator that it rests on. Raises
+        RatedAnew where it is not, NotesChanged where there are others, and MonthSettled.
         """
         document = document_bytes(statement)
         closing = ClosedMonth(
@@ -139,6 +158,7 @@ class SqlClosings:
             statement.authority_sequence,
             closed_at,
             document,
+            known_notes,
         )
         with self._engine.begin() as connection:
             take_turn(connection)
@@ -147,8 +167,7 @@ class SqlClosings:
                 return earlier
             if _settled(connection, statement.month) is not None:
                 raise MonthSettled
-            noted = _notes(connection, statement.operator_id, statement.month)
-            if list(noted) != list(statement.credit_notes):
+            if note_ids(connection, statement.operator_id) != known_notes:
                 raise NotesChanged
             if not rates():
                 raise RatedAnew
@@ -164,6 +183,7 @@ class SqlClosings:
                     due=statement.due_micro_yuan,
                     digest=sha256(document).digest(),
                     document=document,
+                    known_notes=_ids_text(known_notes),
                 )
             )
             wrote(connection, CLOSINGS, [(statement.operator_id, statement.month)])
@@ -273,6 +293,12 @@ def last_closed(connection: Connection, operator_id: str) -> str:
     return connection.execute(query).scalar_one() or ""
 
 
+def note_ids(connection: Connection, operator_id: str) -> frozenset[str]:
+    """Return the ids of all credit notes of an operator, those of nothing too."""
+    query = select(_NOTE.credit_note_id).where(_NOTE.operator_id == operator_id)
+    return frozenset(connection.execute(query).scalars())
+
+
 def _closed(connection: Connection, operator_id: str, month: str) -> ClosedMonth | None:
     query = select(CLOSINGS).where(_CLOSING.operator_id == operator_id, _CLOSING.month == month)
     row = connection.execute(query).one_or_none()
@@ -307,7 +333,12 @@ def _closed_month(row: Row[*tuple[object, ...]]) -> ClosedMonth:
         row.authority_sequence,
         row.closed_at,
         bytes(row.document),
+        None if row.known_notes is None else frozenset(json.loads(row.known_notes)),
     )
+
+
+def _ids_text(ids: Iterable[str]) -> str:
+    return json.dumps(sorted(ids), separators=(",", ":"))
 
 
 def _closing(row: Row[*tuple[object, ...]]) -> Closing:

@@ -19,7 +19,9 @@ METADATA: Final = MetaData()
 
 # One row is one operator's closed month; document is the statement as it stands for good
 # (gateway.settlement.documents). What cannot be read in the ledger again stands beside it:
-# how far ledger and authority were read, and when. Amounts in micro-yuan.
+# how far ledger and authority were read, and when, and by which credit notes of the operator what
+# they gave back was put right (JSON, their ids in order; null where that was not done yet). Amounts in
+# micro-yuan.
 CLOSINGS: Final = Table(
     "settlement_closings",
     METADATA,
@@ -33,6 +35,7 @@ CLOSINGS: Final = Table(
     Column("due", BigInteger, nullable=False),
     Column("digest", LargeBinary, nullable=False),
     Column("document", LargeBinary, nullable=False),
+    Column("known_notes", Text),
     Index("ix_settlement_closings_month", "month", "operator_id"),
 )
 

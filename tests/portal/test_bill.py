@@ -70,6 +70,21 @@ def test_what_is_given_back_lessens_what_is_due() -> None:
     assert credits_of(STATEMENT, "zh") == [Part("-2.50 元", "charged twice", "c-1")]
 
 
+def test_note_that_closing_made_says_why_itself() -> None:
+    statement = pb.Statement(
+        credit_notes=[
+            pb.CreditNote(
+                credit_note_id="c-2", amount_micro_yuan=-2_500_000, trued_up_month="2099-03"
+            )
+        ]
+    )
+    assert credits_of(statement, "zh") == [
+        Part("2.50 元", "2099-03 的金额在退款后有变，按现在的金额更正", "c-2")
+    ]
+    (part,) = credits_of(statement, "en")
+    assert part.why == "2099-03 has come to another sum since it was given back of"
+
+
 def test_shares_are_told_greatest_first() -> None:
     rows = shares_of(STATEMENT, "en").rows
     assert [row.label for row in rows] == ["Source department: tax", "Platform"]

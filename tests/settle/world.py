@@ -118,7 +118,7 @@ def make_bank(world: "World") -> None:
 def close_month(engines: Engines, month: str) -> None:
     """Close a month without use."""
     statement = Statement(operator_id="alpha", month=month)
-    SqlClosings(engines.evidence).close(statement, NOWHERE, NOW, lambda: True)
+    SqlClosings(engines.evidence).close(statement, NOWHERE, NOW, lambda: True, frozenset())
 
 
 def priced(code: str, price_class: str) -> CatalogueItem:

@@ -16,12 +16,13 @@ from creditgate.v1.usage_log_pb2 import UsageKind, UsageLeaf, UsageLine, UsageRe
 from creditgate.v1.usage_service_pb2 import CreditNote
 from gateway.settle.month import month_named
 from gateway.settlement.checking import check_month
-from gateway.settlement.credit import Overcharge, Verifier, evidence_verifier
+from gateway.settlement.credit import Verifier, evidence_verifier
 from gateway.settlement.credit_service import CreditService
 from gateway.settlement.credit_store import SqlCreditNotes
 from gateway.settlement.ledger_month import NOWHERE
 from gateway.settlement.own_log import OwnLog
 from gateway.settlement.request import require_credit
+from gateway.settlement.right_lines import Overcharge
 from gateway.settlement.store import NotesChanged
 from gateway.shares import Shares
 from gateway.storage.engines import Engines
@@ -442,6 +443,6 @@ async def test_month_is_not_closed_past_a_note_that_was_booked_meanwhile(
     stale = months.statement("2026-03")
     note = await desk.ask(twice(leaf(0), leaf(1)))
     with pytest.raises(NotesChanged):
-        months.closings.close(stale, NOWHERE, MARCH, lambda: True)
+        months.closings.close(stale, NOWHERE, MARCH, lambda: True, frozenset())
     months.close("2026-03", "r3")
     assert list(closed(months, "2026-03").statement.credit_notes) == [note]

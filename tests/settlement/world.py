@@ -26,6 +26,7 @@ from gateway.meter.tables import USAGE, USAGE_HEADS
 from gateway.settle.month import month_named
 from gateway.settle.shares import SHARING_RULE, SharingRule
 from gateway.settlement.closing import Closer
+from gateway.settlement.credit_store import SqlCreditNotes
 from gateway.settlement.journal_store import SqlJournal
 from gateway.settlement.month_use import LedgerMonths
 from gateway.settlement.settling import Settler
@@ -236,7 +237,7 @@ class Months:
         self.feed = FoldingFeed(self.log)
         self.months = LedgerMonths(engines.records)
         self.closings = SqlClosings(engines.evidence)
-        self.closer = Closer(self.months, self.closings, self.log)
+        self.closer = Closer(self.months, self.closings, SqlCreditNotes(engines.evidence), self.log)
         self.settler = Settler(
             self.months, self.closings, self.closer, SqlClearedDebts(engines.evidence)
         )

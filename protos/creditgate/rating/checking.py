@@ -110,7 +110,11 @@ def _credited(statement: pb.Statement, earlier: Sequence[pb.Statement], faults: 
         faults.append(Fault("credit notes", "one twice", "each once"))
     amounts = {name: note.amount_micro_yuan for name, note in stated.items()}
     for other in earlier:
+        both_closed = statement.HasField("close_time") and other.HasField("close_time")
         for note in other.credit_notes if other.month == statement.month else ():
+            if note.trued_up_month and not both_closed:
+                # How things stand in an open month, and stand otherwise later.
+                continue
             name, amount = note.credit_note_id, note.amount_micro_yuan
             if statement.HasField("close_time") or name in stated:
                 require(faults, f"credit note {name[:8]}", amounts.get(name, 0), amount)
@@ -163,6 +167,12 @@ def _unchecked(
     for each in late:
         if not each.known:
             yield f"what {each.month} came to before: no basis tells how many subjects were settled"
+    for note in statement.credit_notes:
+        if note.trued_up_month and note.amount_micro_yuan < 0:
+            yield (
+                f"that {-note.amount_micro_yuan} of what notes gave back of {note.trued_up_month} is"
+                " taken back: what their evidence proves is not held against the month here"
+            )
     if statement.basis.subjects:
         yield "whom answers were about: subjects are at most as many as records"
     if month_before(statement.month) not in closed_months(earlier) and statement.adjustments:

@@ -1130,6 +1130,7 @@ class CreditNote(_message.Message):
     RULE_IDS_FIELD_NUMBER: _builtins.int
     PLAN_IDS_FIELD_NUMBER: _builtins.int
     STATEMENT_MONTH_FIELD_NUMBER: _builtins.int
+    TRUED_UP_MONTH_FIELD_NUMBER: _builtins.int
     credit_note_id: _builtins.str
     """Id."""
     operator_id: _builtins.str
@@ -1137,7 +1138,7 @@ class CreditNote(_message.Message):
     month: _builtins.str
     """Open month it was booked in, "YYYY-MM": it counts in that month's statement."""
     amount_micro_yuan: _builtins.int
-    """Amount given back, micro-yuan, more than 0."""
+    """Amount given back, micro-yuan; more than 0, but where it puts others right (trued_up_month)."""
     evidence_sha256: _builtins.bytes
     """SHA-256 of the evidence it rests on."""
     reason: _builtins.str
@@ -1147,6 +1148,12 @@ class CreditNote(_message.Message):
     statement_month: _builtins.str
     """Where a closed statement was proven to charge too much: its month, "YYYY-MM". Its uses name
     no place of the log then (usage_index -1).
+    """
+    trued_up_month: _builtins.str
+    """Where it puts right what other notes gave back of a month that has come to another sum since: that
+    month, "YYYY-MM". Closing makes it, without evidence, creator and time of its own; below 0
+    where too much was given back. Its uses name no place of the log (usage_index -1). In a statement
+    of an open month it is how things stand.
     """
     @_builtins.property
     def uses(self) -> _containers.RepeatedCompositeFieldContainer[Global___CreditedUse]:
@@ -1186,10 +1193,11 @@ class CreditNote(_message.Message):
         rule_ids: _abc.Iterable[_builtins.str] | None = ...,
         plan_ids: _abc.Iterable[_builtins.str] | None = ...,
         statement_month: _builtins.str = ...,
+        trued_up_month: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount_micro_yuan", b"amount_micro_yuan", "create_time", b"create_time", "created_by", b"created_by", "credit_note_id", b"credit_note_id", "evidence_sha256", b"evidence_sha256", "month", b"month", "operator_id", b"operator_id", "plan_ids", b"plan_ids", "reason", b"reason", "rule_ids", b"rule_ids", "shares", b"shares", "statement_month", b"statement_month", "uses", b"uses"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount_micro_yuan", b"amount_micro_yuan", "create_time", b"create_time", "created_by", b"created_by", "credit_note_id", b"credit_note_id", "evidence_sha256", b"evidence_sha256", "month", b"month", "operator_id", b"operator_id", "plan_ids", b"plan_ids", "reason", b"reason", "rule_ids", b"rule_ids", "shares", b"shares", "statement_month", b"statement_month", "trued_up_month", b"trued_up_month", "uses", b"uses"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1210,7 +1218,9 @@ class CreditedUse(_message.Message):
     EXPLANATION_EN_FIELD_NUMBER: _builtins.int
     NAME_FIELD_NUMBER: _builtins.int
     usage_index: _builtins.int
-    """Place of the use in the operator's usage log; -1 where a statement is credited."""
+    """Place of the use in the operator's usage log; -1 where a statement is credited, or other notes are
+    put right.
+    """
     item: _builtins.str
     """Catalogue item code."""
     source: _builtins.str

@@ -1,0 +1,396 @@
+"""What notes gave back of a month is put right as it comes to another sum: no more and no less is given
+back in the end."""
+
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping
+from random import Random
+
+import pytest
+
+from creditgate.rating.checking import check_statement
+from creditgate.rating.components import CAP, FLAT, GRADUATED, VOLUME, PriceComponent, Tier
+from creditgate.rating.grounds import Grounds
+from creditgate.rating.plans import plan_bytes
+from creditgate.rating.prices import PricePlan
+from creditgate.refusal import Refused
+from creditgate.transparency.usage_evidence import CONFLICT
+from creditgate.v1.usage_log_pb2 import UsageLine
+from creditgate.v1.usage_service_pb2 import CreditNote
+from gateway.settle.month import month_named
+from gateway.settlement.checking import check_month
+from gateway.settlement.credit_store import SqlCreditNotes
+from gateway.settlement.right_lines import Overcharge, RightLines, proves_more, together
+from gateway.settlement.store import NotesChanged
+from gateway.settlement.tables import CLOSINGS, CREDIT_NOTES
+from gateway.shares import Shares
+from gateway.storage.engines import Engines
+from tests.examples import always_on_postgresql, rarely_on_postgresql, seeds
+from tests.settle.world import APRIL, MARCH
+from tests.settlement.test_closing import FEE, amounts, closed, served
+from tests.settlement.test_credit import Desk
+from tests.settlement.test_worked_out import uses_of
+from tests.settlement.world import FEBRUARY, JANUARY, PLAN, Ledger, Months
+
+pytestmark = rarely_on_postgresql
+
+_MONTHS = ("2026-01", "2026-02", "2026-03", "2026-04")
+
+
+class Proofs:
+    """Takes evidence that proves what it is told to."""
+
+    def __init__(self, months: Months, engines: Engines, shares: Shares) -> None:
+        self._proven: dict[bytes, Overcharge] = {}
+        self.desk = Desk(months, engines, shares, lambda evidence, _: self._proven[evidence])
+
+    async def prove(self, place: int, *right: UsageLine) -> CreditNote | None:
+        """Hand in that a use ought to count ``right``; None where nothing is given back for it."""
+        evidence = b"%d" % len(self._proven)
+        self._proven[evidence] = Overcharge(CONFLICT, place, right)
+        try:
+            return await self.desk.ask(evidence, f"r-{len(self._proven)}")
+        except Refused:
+            return None
+
+    def right(self, engines: Engines, month_of: Mapping[int, str], month: str) -> RightLines:
+        """Return what uses of a month ought to count, by all that was handed in and kept: that
+        would count less than the ledger has."""
+        kept = (each.proven for each in SqlCreditNotes(engines.evidence).of_operator("alpha").notes)
+        return together(each for each in kept if each and month_of[each.usage_index] == month)
+
+
+@pytest.fixture
+async def proofs(months: Months, engines: Engines) -> AsyncIterator[Proofs]:
+    """A desk in March."""
+    shares = Shares("credit")
+    yield Proofs(months, engines, shares)
+    shares.close()
+
+
+def line(entries: int, price: int = FEE, source: str = "mem") -> UsageLine:
+    """Return a line of what a use ought to count."""
+    return UsageLine(
+        item="penalty", source=source, region="11", entries=entries, unit_price_micro_yuan=price
+    )
+
+
+async def _put(months: Months, *components: PriceComponent) -> None:
+    plan = PricePlan(
+        plan_id="other", effective_from=FEBRUARY, prices={"": FEE}, components=components
+    )
+    months.put(JANUARY + 1, plan)
+    await months.feed.refresh()
+
+
+def _close(months: Months, *names: str, now: int = APRIL) -> None:
+    for name in names:
+        months.close(name, f"close-{name}", now)
+
+
+def _due(months: Months, *names: str) -> int:
+    return sum(closed(months, name).statement.due_micro_yuan for name in names)
+
+
+@always_on_postgresql
+async def test_what_was_given_back_of_a_use_that_is_reversed_later_is_taken_back(
+    proofs: Proofs, months: Months, ledger: Ledger, engines: Engines
+) -> None:
+    ledger.serve([served(MARCH + 1, 1, subject) for subject in "xyz"])
+    note = await proofs.prove(0, line(1))
+    assert note is not None
+    assert note.amount_micro_yuan == 2 * FEE
+    ledger.reverse(0, 3)
+    standing = months.statement("2026-03")
+    assert (standing.total_micro_yuan, standing.due_micro_yuan) == (0, 0)
+    _close(months, "2026-01", "2026-02", "2026-03")
+    kept = closed(months, "2026-03")
+    (first, back) = kept.statement.credit_notes
+    assert first == note
+    assert (back.trued_up_month, back.month, back.amount_micro_yuan) == (
+        "2026-03",
+        "2026-03",
+        -2 * FEE,
+    )
+    assert list(standing.credit_notes) == list(kept.statement.credit_notes)
+    assert kept.statement.due_micro_yuan == 0 == sum(amounts(kept.statement.due_shares).values())
+    assert back.uses[0].explanation_en == (
+        "2026-03 has come to another sum since it was given back of: by the prices of the time it"
+        " costs 0.00 yuan as charged, 0.00 yuan as it ought to be, so 0.00 yuan are to be given"
+        " back, and 0.020002 yuan were: -0.020002 yuan here, taken back where it is below 0"
+    )
+    assert back.uses[0].explanation_zh
+    assert not any(months.balances().values())
+    assert months.closer.worked_out_again(kept) == kept.document
+    assert not check_month(engines, "2026-03").faults
+
+
+async def test_how_things_stood_is_no_promise_to_who_works_a_statement_out(
+    proofs: Proofs, months: Months, ledger: Ledger
+) -> None:
+    for answer in (1, 2):
+        ledger.serve([served(MARCH + 1, answer, subject) for subject in "xyz"])
+    for place in (0, 1):
+        assert (await proofs.prove(place)) is not None
+    ledger.reverse(0, 3)
+    standing = months.statement("2026-03")
+    ledger.reverse(1, 3)
+    _close(months, "2026-01", "2026-02", "2026-03")
+    kept = closed(months, "2026-03").statement
+    assert [note.amount_micro_yuan for note in kept.credit_notes[2:]] == [-6 * FEE]
+    assert [note.amount_micro_yuan for note in standing.credit_notes[2:]] == [-3 * FEE]
+    grounds = Grounds(uses_of(ledger), [plan_bytes(PLAN)], [])
+    for one, other in ((kept, standing), (standing, kept)):
+        checked = check_statement(one, grounds._replace(earlier=[other]))
+        assert (checked.faults, checked.overcharge) == ((), 0)
+        assert any("is taken back" in each for each in checked.unchecked)
+
+
+async def test_what_later_use_carries_to_the_cap_was_not_overcharged(
+    proofs: Proofs, months: Months, ledger: Ledger
+) -> None:
+    await _put(months, PriceComponent(component_id="cap", kind=CAP, amount=5 * FEE))
+    ledger.serve([served(FEBRUARY + 1, 1, subject) for subject in "xyz"])
+    assert (await proofs.prove(0, line(1))) is not None
+    ledger.serve([served(FEBRUARY + 2, 2, chr(65 + number)) for number in range(9)])
+    _close(months, "2026-01", "2026-02", "2026-03")
+    assert _due(months, "2026-02", "2026-03") == 5 * FEE
+
+
+async def test_what_gave_nothing_back_yet_is_given_back_when_the_month_is_closed(
+    proofs: Proofs, months: Months, ledger: Ledger, engines: Engines
+) -> None:
+    await _put(months, PriceComponent(component_id="cap", kind=CAP, amount=3 * FEE))
+    for answer in (1, 2):
+        ledger.serve([served(FEBRUARY + 1, answer, subject) for subject in "xyz"])
+    assert (await proofs.prove(0)) is None
+    # Four are left, one without what is proven.
+    ledger.reverse(1, 2)
+    _close(months, "2026-01", "2026-02")
+    (given,) = closed(months, "2026-02").statement.credit_notes
+    assert given.amount_micro_yuan == 2 * FEE
+    assert _due(months, "2026-02") == FEE
+    assert not check_month(engines, "2026-02").faults
+
+
+@always_on_postgresql
+async def test_reversal_after_a_month_is_closed_is_put_right_where_it_is_adjusted(
+    proofs: Proofs, months: Months, ledger: Ledger, engines: Engines
+) -> None:
+    for answer in (1, 2):
+        ledger.serve([served(FEBRUARY + 1, answer, subject) for subject in "xyz"])
+    _close(months, "2026-01", "2026-02")
+    for place in (0, 1):
+        assert (await proofs.prove(place)) is not None
+    ledger.reverse(0, 2)
+    _close(months, "2026-03")
+    statement = closed(months, "2026-03").statement
+    assert [note.trued_up_month for note in statement.credit_notes] == ["", "", "2026-02"]
+    assert _due(months, "2026-02", "2026-03") == 0
+    # And once more, with what closing took back counted.
+    ledger.reverse(1, 3)
+    _close(months, "2026-04", now=APRIL + 40 * 86_400)
+    assert _due(months, "2026-02", "2026-03", "2026-04") == 0
+    for name in ("2026-02", "2026-03", "2026-04"):
+        kept = closed(months, name)
+        assert months.closer.worked_out_again(kept) == kept.document
+        assert not check_month(engines, name).faults
+
+
+async def test_note_about_a_month_that_is_over_and_open_is_counted_when_that_is_closed(
+    proofs: Proofs, months: Months, ledger: Ledger
+) -> None:
+    ledger.serve([served(FEBRUARY + 1, 1, subject) for subject in "xyz"])
+    note = await proofs.prove(0, line(1))
+    assert note is not None
+    assert note.month == "2026-03"
+    ledger.reverse(0, 3)
+    _close(months, "2026-01", "2026-02", "2026-03")
+    (back,) = closed(months, "2026-02").statement.credit_notes
+    assert back.amount_micro_yuan == -2 * FEE
+    assert list(closed(months, "2026-03").statement.credit_notes) == [note]
+    assert _due(months, "2026-02", "2026-03") == 0
+
+
+async def test_after_it_was_put_right_the_rest_is_given_back_on_evidence(
+    proofs: Proofs, months: Months, ledger: Ledger
+) -> None:
+    await _put(months, PriceComponent(component_id="cap", kind=CAP, amount=3 * FEE))
+    for answer in (1, 2):
+        ledger.serve([served(FEBRUARY + 1, answer, chr(97 + n)) for n in range(2)])
+    assert (await proofs.prove(0)) is not None
+    ledger.serve([served(FEBRUARY + 2, 3, chr(65 + n)) for n in range(9)])
+    _close(months, "2026-01", "2026-02")
+    (back,) = closed(months, "2026-02").statement.credit_notes
+    assert back.amount_micro_yuan == -FEE
+    ledger.reverse(2, 9)
+    note = await proofs.prove(0)
+    assert note is not None
+    assert note.amount_micro_yuan == FEE
+    _close(months, "2026-03")
+    assert _due(months, "2026-02", "2026-03") == 2 * FEE
+
+
+async def test_who_proves_what_would_cost_more_owes_nothing_for_it(
+    proofs: Proofs, months: Months, ledger: Ledger
+) -> None:
+    tiers = (Tier(from_records=0, unit_price=90_000), Tier(from_records=3, unit_price=10_000))
+    await _put(months, PriceComponent(component_id="v", kind=VOLUME, tiers=tiers))
+    ledger.serve([served(FEBRUARY + 1, 1, subject) for subject in "xyz"])
+    assert (await proofs.prove(0, line(1))) is None
+    _close(months, "2026-01", "2026-02")
+    assert not closed(months, "2026-02").statement.credit_notes
+    assert _due(months, "2026-02") == 30_000
+
+
+async def test_months_closed_before_this_was_so_are_worked_out_as_they_were(
+    proofs: Proofs, months: Months, ledger: Ledger, engines: Engines
+) -> None:
+    ledger.serve([served(FEBRUARY + 1, 1, subject) for subject in "xyz"])
+    _close(months, "2026-01", "2026-02")
+    kept = closed(months, "2026-02")
+    with engines.evidence.begin() as connection:
+        connection.execute(CLOSINGS.update().values(known_notes=None))
+    assert (await proofs.prove(0)) is not None
+    assert months.closer.worked_out_again(closed(months, "2026-02")) == kept.document
+    # A note that does not tell any more what it proved, as of those times, stays as it is.
+    with engines.evidence.begin() as connection:
+        connection.execute(CREDIT_NOTES.update().values(proven=None))
+    ledger.reverse(0, 3)
+    _close(months, "2026-03")
+    assert not any(x.trued_up_month for x in closed(months, "2026-03").statement.credit_notes)
+
+
+@pytest.mark.parametrize("seed", seeds(60, always=8))
+async def test_in_the_end_is_due_what_ought_to_be(
+    seed: int, proofs: Proofs, months: Months, ledger: Ledger, engines: Engines
+) -> None:
+    """Whatever the order of use, reversals, evidence and closings."""
+    random = Random(seed)
+    tiers = (Tier(from_records=0, unit_price=9_001), Tier(from_records=5, unit_price=3_003))
+    await _put(
+        months,
+        *random.sample(
+            (
+                PriceComponent(component_id="cap", kind=CAP, amount=random.randint(1, 9) * FEE),
+                PriceComponent(component_id="flat", kind=FLAT, amount=10_000),
+                PriceComponent(
+                    component_id="t", kind=random.choice((GRADUATED, VOLUME)), tiers=tiers
+                ),
+            ),
+            random.randint(0, 2),
+        ),
+    )
+    # Evidence names lines that the store has.
+    ledger.serve([served(FEBRUARY, 99, "m"), served(FEBRUARY, 99, "t", "tax")])
+    month_of: dict[int, str] = {0: "2026-02"}
+    left: dict[int, int] = {0: 2}
+    open_from = 0
+    for _ in range(30):
+        match random.randrange(6):
+            case 0 | 1:
+                at, name = random.choice(((FEBRUARY, "2026-02"), (MARCH, "2026-03")))
+                month_of[len(ledger.rows)], count = name, random.randint(1, 4)
+                left[len(ledger.rows)] = count
+                number = 100 + len(ledger.rows)
+                ledger.serve(
+                    [
+                        served(at + number, number, chr(97 + n), random.choice(("mem", "tax")))
+                        for n in range(count)
+                    ]
+                )
+            case 2 if reversible := [place for place, count in left.items() if count]:
+                place = random.choice(reversible)
+                # The whole of what is left: which records a reversal takes is not asked here.
+                ledger.reverse(place, left[place])
+                left[place] = 0
+            case 3 | 4 if month_of:
+                place = random.choice(list(month_of))
+                lines = [
+                    line(random.randint(0, 2), random.choice((FEE, 5_000)), source)
+                    for source in ("mem", "tax")
+                ]
+                await proofs.prove(place, *lines)
+            case 5 if open_from < 2:
+                _close(months, _MONTHS[open_from])
+                open_from += 1
+            case _:
+                pass
+    _close(months, *_MONTHS[open_from:3])
+    _close(months, "2026-04", now=APRIL + 40 * 86_400)
+    due: Counter[str] = Counter()
+    for name in _MONTHS:
+        kept = closed(months, name)
+        due.update(amounts(kept.statement.due_shares))
+        assert months.closer.worked_out_again(kept) == kept.document
+        assert not check_month(engines, name).faults
+    ought: Counter[str] = Counter()
+    for name in _MONTHS:
+        month = month_named(name)
+        assert month is not None
+        charged, right = months.closer.as_it_ought(
+            "alpha", month, months.feed.current(), proofs.right(engines, month_of, name)
+        )
+        cheaper = min(charged, right, key=lambda each: each.total_micro_yuan)
+        ought.update(amounts(cheaper.shares))
+    assert +due == +ought
+    assert months.balances()["operators/alpha"] == sum(ought.values())
+
+
+def _counted(lines: RightLines) -> dict[int, Counter[tuple[str, int]]]:
+    found: dict[int, Counter[tuple[str, int]]] = {}
+    for place, some in lines.items():
+        found[place] = Counter()
+        for each in some:
+            found[place][each.source, each.unit_price_micro_yuan] += each.entries
+    return found
+
+
+def test_of_several_proofs_about_a_use_the_least_of_each_line_counts() -> None:
+    price = Overcharge(CONFLICT, 7, [line(1, 1), line(1, 1, "tax")])
+    count = Overcharge(CONFLICT, 7, [line(1, 100)])
+    for both in ((price, count), (count, price), (price, count, price)):
+        assert _counted(together(both)) == {7: Counter({("mem", 1): 1})}
+    assert proves_more(price, together([count]))
+    assert proves_more(count, together([price]))
+    assert not proves_more(price, together([count, price]))
+    several = Overcharge(CONFLICT, 7, [line(2, 10), line(1, 5)])
+    assert _counted(together([several, Overcharge(CONFLICT, 7, [line(3, 7)])])) == {
+        7: Counter({("mem", 7): 2, ("mem", 5): 1})
+    }
+    assert together([several, Overcharge(CONFLICT, 7, ())]) == {7: []}
+
+
+async def test_what_new_evidence_makes_of_a_closed_month_is_put_right_by_the_next_closing(
+    proofs: Proofs, months: Months, ledger: Ledger
+) -> None:
+    tiers = (Tier(from_records=0, unit_price=90_000), Tier(from_records=3, unit_price=10_000))
+    await _put(months, PriceComponent(component_id="v", kind=VOLUME, tiers=tiers))
+    ledger.serve(
+        [served(FEBRUARY + 1, 1, each, source) for source in ("mem", "tax") for each in "xyz"]
+    )
+    _close(months, "2026-01", "2026-02")
+    note = await proofs.prove(0, line(2), line(1, source="tax"))
+    assert note is not None
+    assert note.amount_micro_yuan == 30_000
+    _close(months, "2026-03")
+    # Three records cost as much as two: by whom they are disclosed is another matter.
+    proofs.desk.clock.at = APRIL + 5
+    assert (await proofs.prove(0, line(1), line(1, source="tax"))) is None
+    _close(months, "2026-04", now=APRIL + 40 * 86_400)
+    (moved,) = closed(months, "2026-04").statement.credit_notes
+    assert (moved.trued_up_month, moved.amount_micro_yuan) == ("2026-02", 0)
+    assert amounts(moved.shares)["sources/tax"] == -amounts(moved.shares)["sources/mem"] < 0
+
+
+@always_on_postgresql
+async def test_note_that_was_worked_out_before_a_closing_is_worked_out_anew(
+    months: Months, ledger: Ledger, engines: Engines
+) -> None:
+    """Both would give back the same: the closing what is known by then, the note what it proves."""
+    ledger.serve([served(FEBRUARY + 1, 1)])
+    notes = SqlCreditNotes(engines.evidence)
+    known = notes.of_operator("alpha")
+    _close(months, "2026-01")
+    late = CreditNote(credit_note_id="late", operator_id="alpha", amount_micro_yuan=1)
+    with pytest.raises(NotesChanged):
+        notes.add(late, b"", b"", MARCH, known, Overcharge(CONFLICT, 0, ()))
