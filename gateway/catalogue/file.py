@@ -17,6 +17,7 @@ from creditgate.v1.vocabulary_pb2 import Openness, Severity, SubjectType
 from gateway.catalogue.faults import Fault, Where, faults_of, path_of
 from gateway.catalogue.model import CatalogueItem
 from gateway.catalogue.titles import title_faults
+from gateway.yaml_plain import TEXT, mend_of
 from operators.shapes import ProtoEnum
 
 NATIONAL: Final = Path(__file__).with_name("national.yaml")
@@ -25,7 +26,6 @@ NATIONAL: Final = Path(__file__).with_name("national.yaml")
 MOST_BYTES: Final = 4 << 20
 _MOST_TOLD: Final = 100
 _NO_VALUE: Final = -1
-_TEXT: Final = "tag:yaml.org,2002:str"
 
 
 class FileFault(NamedTuple):
@@ -161,15 +161,18 @@ class _Document:
 
     def _plain(self, node: yaml.Node, where: Where) -> object:
         self._lines.setdefault(where, node.start_mark.line + 1)
+        if mend := mend_of(node):
+            self.faults.append(Fault(where, mend))
+            return None
         if isinstance(node, yaml.SequenceNode):
             return [self._plain(child, (*where, i)) for i, child in enumerate(node.value)]
         if not isinstance(node, yaml.MappingNode):
-            return self._scalar(node, where)
+            return self._number(where, self._loader.construct_object(node))
         members: dict[str, object] = {}
         for key_node, value_node in node.value:
             key, line = str(key_node.value), key_node.start_mark.line + 1
             below = (*where, key)
-            if key_node.tag != _TEXT:
+            if key_node.tag != TEXT:
                 self.faults.append(Fault(where, "use plain words as keys"))
             elif key in members:
                 self.faults.append(
@@ -179,14 +182,6 @@ class _Document:
                 self._lines[below] = line
                 members[key] = self._plain(value_node, below)
         return members
-
-    def _scalar(self, node: yaml.Node, where: Where) -> object:
-        try:
-            value: object = self._loader.construct_object(node)
-        except ValueError:
-            self.faults.append(Fault(where, "this is no number or date: put text in quotes"))
-            return None
-        return self._number(where, value)
 
     def _number(self, where: Where, value: object) -> object:
         """Return the number of an enum value where a name of one belongs, else ``value``."""

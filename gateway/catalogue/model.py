@@ -28,6 +28,9 @@ CATALOGUE_ITEM: Final = "catalogue_item"
 _MOST_MONTHS: Final = 1_200
 _MOST_CHARACTERS: Final = 65_536
 
+# A word or a 1 where a number or true belongs is no other way to write it.
+_Flag = Annotated[bool, Field(strict=True)]
+_Months = Annotated[int, Field(ge=0, le=_MOST_MONTHS, strict=True)]
 _Name = Annotated[str, AfterValidator(shapes.display_name)]
 
 
@@ -50,9 +53,9 @@ class ContentField(_Part):
 
     name: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
     type: Annotated[ContentFieldType.ValueType, AfterValidator(shapes.stated(ContentFieldType))]
-    required: bool = False
-    max_length: Annotated[int, Field(ge=0, le=_MOST_CHARACTERS)] = 0
-    result: bool = False
+    required: _Flag = False
+    max_length: Annotated[int, Field(ge=0, le=_MOST_CHARACTERS, strict=True)] = 0
+    result: _Flag = False
     title_zh: _Title = ""
     title_en: _Title = ""
 
@@ -89,9 +92,9 @@ class PeriodRule(_Part):
     severity: Annotated[Severity.ValueType, AfterValidator(shapes.known(Severity))] = (
         Severity.SEVERITY_UNSPECIFIED
     )
-    min_months: Annotated[int, Field(ge=0, le=_MOST_MONTHS)] = 0
-    max_months: Annotated[int, Field(ge=0, le=_MOST_MONTHS)] = 0
-    end_required: bool = False
+    min_months: _Months = 0
+    max_months: _Months = 0
+    end_required: _Flag = False
     legal_source: Annotated[str, StringConstraints(min_length=1, max_length=500)]
 
     @model_validator(mode="after")

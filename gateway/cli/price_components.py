@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final, cast
 
 import typer
+from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.json_format import ParseDict, ParseError
 
 from creditgate.v1 import settlement_service_pb2 as pb
@@ -24,13 +25,21 @@ from gateway.cli.output import Sheet, yuan
 
 _KIND: Final = "PRICE_COMPONENT_KIND_"
 _MOST_BYTES: Final = 1 << 20
+_NUMBERS: Final = {
+    name
+    for message in (pb.PriceComponent, pb.PriceTier)
+    for field in message.DESCRIPTOR.fields
+    if field.cpp_type == FieldDescriptor.CPPTYPE_INT64
+    for name in (field.name, field.json_name)
+}
+"""Names of what is a number, for which protobuf would take text and fractions too."""
 
 
 def read_components(path: Path) -> list[pb.PriceComponent]:
     """Return the components of a file. Raises typer.BadParameter that names the first fault."""
     import yaml
 
-    from gateway.yaml_text import read_yaml
+    from gateway.yaml_text import NotPlain, read_yaml
 
     try:
         with path.open("rb") as file:
@@ -41,6 +50,8 @@ def read_components(path: Path) -> list[pb.PriceComponent]:
         raise typer.BadParameter(f"{path} has more than {_MOST_BYTES} bytes")
     try:
         read = read_yaml(written)
+    except NotPlain as odd:
+        raise typer.BadParameter(f"{path}: {odd}") from None
     except (yaml.YAMLError, UnicodeDecodeError):
         raise typer.BadParameter(f"{path} is no YAML") from None
     if not isinstance(read, list):
@@ -56,8 +67,9 @@ def _component(where: str, written: object) -> pb.PriceComponent:
         raise typer.BadParameter(f"{where}: write names and values")
     fields = dict(cast("Mapping[str, Any]", written))
     try:
-        if isinstance(kind := fields.get("kind"), str):
-            fields["kind"] = terms.named(kind, _KIND, pb.PriceComponentKind.keys())
+        _require_numbers(fields)
+        if "kind" in fields:
+            fields["kind"] = terms.named(str(fields["kind"]), _KIND, pb.PriceComponentKind.keys())
         if isinstance(purposes := fields.get("purposes"), list):
             fields["purposes"] = [
                 Purpose.Name(terms.purpose(str(each))) for each in cast("list[object]", purposes)
@@ -67,6 +79,16 @@ def _component(where: str, written: object) -> pb.PriceComponent:
         raise typer.BadParameter(f"{where}: {error}") from None
     except typer.BadParameter as error:
         raise typer.BadParameter(f"{where}: {error.message}") from None
+
+
+def _require_numbers(fields: Mapping[str, Any]) -> None:
+    for name, value in fields.items():
+        if name in _NUMBERS and type(value) is not int:
+            raise typer.BadParameter(f"{name}: write a number as plain digits, without quotes")
+        tiers = cast("list[object]", value) if isinstance(value, list) else []
+        for tier in tiers:
+            if isinstance(tier, Mapping):
+                _require_numbers(cast("Mapping[str, Any]", tier))
 
 
 def show_kind(kind: pb.PriceComponentKind.ValueType) -> str:

@@ -84,7 +84,7 @@ def test_good_file_gives_its_items_in_order() -> None:
         ("required: true}\n", "required: perhaps}", 13, "items[0].content_fields[0].required"),
         ("name_zh: 处罚", "name_zh: &same 处罚\n    price_class: *same", 4, ""),
         ("[某局]", "[某局", 6, ""),
-        ("[某局]", "!!python/name:os.system x", 5, ""),
+        ("[某局]", "!!python/name:os.system x", 5, "items[0].sources"),
         ("[某局]", "\x07", 5, ""),
     ],
 )
@@ -92,6 +92,46 @@ def test_fault_is_told_with_its_line(old: str, new: str, line: int, place: str) 
     assert old in GOOD
     found = lines_of(GOOD.replace(old, new, 1))
     assert (line, place) in found
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "mend"),
+    [
+        (
+            "max_months: 3",
+            "max_months: yes",
+            "period_rules[0].max_months: this is read as true or false",
+        ),
+        ("max_months: 3", "max_months: true", "period_rules[0].max_months: use a whole number"),
+        (
+            "max_months: 3",
+            "max_months: 012",
+            "period_rules[0].max_months: this is read as a number",
+        ),
+        (
+            "max_months: 3",
+            "max_months: 1_2",
+            "period_rules[0].max_months: this is read as a number",
+        ),
+        ("max_months: 3", "max_months: '12'", "period_rules[0].max_months: use a whole number"),
+        ("max_months: 3", "max_months: 3.0", "period_rules[0].max_months: use a whole number"),
+        ("end_required: true", "end_required: 1", "period_rules[0].end_required: use true or"),
+        ("end_required: true", "end_required: 'yes'", "period_rules[0].end_required: use true or"),
+        ("max_length: 10", "max_length: true", "content_fields[0].max_length: use a whole number"),
+        ("required: true}\n", "required: 0}\n", "content_fields[0].required: use true or false"),
+        (
+            "required: true}\n",
+            "required: True}\n",
+            "content_fields[0].required: this is read as true or",
+        ),
+        ("[某局]", "!!set {某局}", "sources: leave out the tag"),
+    ],
+)
+def test_what_seems_another_number_or_boolean_is_refused(old: str, new: str, mend: str) -> None:
+    first = GOOD.index(old) if old != "required: true}\n" else GOOD.rindex(old)
+    line = GOOD.count("\n", 0, first) + 1
+    (fault,) = told(GOOD[:first] + new + GOOD[first + len(old) :])
+    assert fault.startswith(f"line {line}: items[0].{mend}")
 
 
 def test_every_fault_is_told_at_once_in_order_of_line() -> None:

@@ -34,6 +34,29 @@ def test_components_are_read_with_the_short_names_of_kinds_and_purposes(tmp_path
         ("- {component_id: c, kind: flat, amount: 1}", "component 1"),
         ("- {component_id: c, purposes: [fun]}", "component 1: use one of credit-approval"),
         ("- [", "is no YAML"),
+        ("- {component_id: c,\n component_id: d}", "line 2: component_id is given twice"),
+        ("- {component_id: c, kind: 3}", "component 1: use one of per-record"),
+        ("- {component_id: c, kind: true}", "component 1: use one of per-record"),
+        ("- {component_id: 12, kind: flat}", "component 1"),
+        ("- {component_id: c, items: [yes]}", "line 1: this is read as true or false"),
+        *(
+            (f"- component_id: c\n  {number}", "line 2: this is read as a number")
+            for number in (
+                "amount_micro_yuan: 0120000",
+                "amount_micro_yuan: 1:30",
+                "tiers: [{from_records: 010000}]",
+            )
+        ),
+        *(
+            (f"- component_id: c\n  {number}", "component 1: " + told)
+            for number, told in (
+                ("amount_micro_yuan: '0120'", "amount_micro_yuan: write a number"),
+                ("amountMicroYuan: 1e3", "amountMicroYuan: write a number"),
+                ("records: true", "records: write a number"),
+                ("records: 3.0", "records: write a number"),
+                ("tiers: [{from_records: '1_000'}]", "from_records: write a number"),
+            )
+        ),
     ],
 )
 def test_a_faulty_file_of_components_is_told_by_its_place(

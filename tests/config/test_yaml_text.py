@@ -1,12 +1,13 @@
 """YAML is read as plain data, quickly, and what is no such document is told as that."""
 
+from datetime import date
 from pathlib import Path
 
 import pytest
 import yaml
 
 import gateway
-from gateway.yaml_text import GivenTwice, read_yaml
+from gateway.yaml_text import GivenTwice, NotPlain, read_yaml
 
 SHIPPED = sorted(Path(gateway.__path__[0]).rglob("*.yaml"))
 
@@ -37,3 +38,62 @@ def test_a_key_given_twice_is_refused_by_its_name(written: str) -> None:
 
 def test_a_key_that_is_merged_and_given_once_is_read() -> None:
     assert read_yaml("a: &a {x: 1}\nb: {<<: *a, x: 2}") == {"a": {"x": 1}, "b": {"x": 2}}
+
+
+def test_numbers_booleans_and_dates_are_read_as_they_are_written() -> None:
+    written = "{a: 0, b: -12, c: 0.5, d: true, e: false, f: ~, g: 2027-01-31, h: '012', i: 1e3}"
+    assert read_yaml(written) == {
+        "a": 0,
+        "b": -12,
+        "c": 0.5,
+        "d": True,
+        "e": False,
+        "f": None,
+        "g": date(2027, 1, 31),
+        "h": "012",
+        "i": "1e3",
+    }
+
+
+@pytest.mark.parametrize(
+    ("written", "mend"),
+    [
+        *(
+            (number, "this is read as a number")
+            for number in (
+                "012",
+                "0120000",
+                "0x1F",
+                "0b11",
+                "1_000",
+                "+3",
+                "1:30",
+                "1:30.5",
+                "1" * 5_000,
+                ".5",
+                "5.",
+                "01.5",
+                "1.5e+3",
+                ".inf",
+                ".nan",
+                "!!int '012'",
+                "!!float 3",
+            )
+        ),
+        *(
+            (flag, "this is read as true or false")
+            for flag in ("yes", "No", "on", "OFF", "True", "FALSE", "!!bool 'yes'")
+        ),
+        ("2027-02-30", "this is read as a date"),
+        ("2027-01-31 10:00:00", "this is read as a date"),
+        ("!!binary YQ==", "leave out the tag"),
+        ("!!set {x}", "leave out the tag"),
+        ("=", "leave out the tag"),
+        ("{012: x}", "use plain words as keys"),
+        ("{yes: x}", "use plain words as keys"),
+        ("{[a]: x}", "use plain words as keys"),
+    ],
+)
+def test_what_yaml_reads_as_another_value_than_it_seems_is_refused(written: str, mend: str) -> None:
+    with pytest.raises(NotPlain, match=f"^line 3: {mend}"):
+        read_yaml(f"a: 1\nb:\n  - {written}")
