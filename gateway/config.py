@@ -7,6 +7,7 @@ since platforms put variables of the same prefix there (Kubernetes does for a se
 
 import os
 import tomllib
+from itertools import combinations
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
@@ -21,12 +22,15 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from gateway.listening_places import Place
 from gateway.misspelt import misspelt
 
 PREFIX = "CREDITGATE_"
 CONFIG_VARIABLE = "CREDITGATE_CONFIG"
 PROFILE_VARIABLE = "CREDITGATE_PROFILE"
 """What commands act as, where nothing else is said; read by them, not here."""
+DEVELOPMENT_PROVIDER_HOST = "127.0.0.1"
+"""Address the development provider listens on."""
 USUAL_CONNECTIONS = 16
 """Connections to PostgreSQL that a process keeps open for records, where nothing else is said."""
 
@@ -310,10 +314,26 @@ class GatewayConfig(BaseSettings):
             raise ValueError("usage_export_url must be https, or http on this host")
         if self.delivery_grace_seconds > self.replay_window_seconds:
             raise ValueError("delivery_grace_seconds must not be longer than replay_window_seconds")
+        self.require_ports_apart()
         self._require_federation_whole()
         if self.authority_poll_ms >= self.lease_seconds * 1_000:
             raise ValueError("authority_poll_ms must be shorter than lease_seconds")
         return self
+
+    def require_ports_apart(self) -> None:
+        """Raise ConfigRefused where two of the ports that a process listens on are one: each
+        connection would come to one of both servers, whichever the kernel chose."""
+        places = {
+            "grpc_port": Place(self.grpc_host, self.grpc_port),
+            "https_port": Place(self.https_host, self.https_port),
+        }
+        if self.development_provider:
+            places["development_provider_port"] = Place(
+                DEVELOPMENT_PROVIDER_HOST, self.development_provider_port
+            )
+        for (name, place), (other, others) in combinations(places.items(), 2):
+            if place.meets(others):
+                raise ConfigRefused(f"set {name} and {other} to different ports; 0 is any free one")
 
     def _require_federation_whole(self) -> None:
         if (self.federation_anchor is None) != (self.federation_anchor_keys is None):

@@ -34,7 +34,7 @@ async def running_anchor(
     tls = tls_context(certificate or home.certificate, key or home.certificate_key, None)
     bound = bound_socket(host, port)
     server = build_http_server(anchor_app(desk, waiting), tls)
-    serving = asyncio.create_task(server.serve(sockets=[bound]), name="anchor")
+    serving = await server.begin(bound, "anchor")
     try:
         yield bound.getsockname()[1]
     finally:

@@ -57,6 +57,7 @@ def serve(
     with_people = demo and settings.oidc_issuer is None and settings.workers == 1
     if with_people:
         settings = settings.model_copy(update={"development_provider": True})
+        settings.require_ports_apart()
     elif demo and settings.oidc_issuer is None:
         typer.echo(_NO_PEOPLE, err=True)
     try:

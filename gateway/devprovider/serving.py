@@ -4,7 +4,6 @@ A port of its own, not a path of the gateway's: a provider is another origin, an
 that shared one would hide what only works within one.
 """
 
-import asyncio
 import ssl
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from gateway.clock import Clock
+from gateway.config import DEVELOPMENT_PROVIDER_HOST
 from gateway.devprovider.accounts import invented_accounts
 from gateway.devprovider.app import build_provider_app
 from gateway.devprovider.provider import DevelopmentProvider
@@ -23,7 +23,6 @@ from gateway.signin.tls import trusting
 from operators.administrators import STRONG_ACR
 from sdk.signing import SigningKey
 
-HOST: Final = "127.0.0.1"
 _PARTY: Final = "creditgate"
 
 
@@ -37,9 +36,9 @@ async def running_provider(
     relying party, by a key made here that lives as long as the provider. Raises OSError
     when the port is taken.
     """
-    bound = bound_socket(HOST, port)
+    bound = bound_socket(DEVELOPMENT_PROVIDER_HOST, port)
     try:
-        issuer = f"https://{HOST}:{bound.getsockname()[1]}"
+        issuer = f"https://{DEVELOPMENT_PROVIDER_HOST}:{bound.getsockname()[1]}"
         key_of_party = SigningKey.read(make_assertion_key().key)
         party = RegisteredParty(_PARTY, redirect_uri, key_of_party.public)
         provider = DevelopmentProvider(issuer, party, clock)
@@ -47,7 +46,7 @@ async def running_provider(
         # Browsers would ask people for a certificate, and nobody here has one.
         tls.verify_mode = ssl.CERT_NONE
         server = build_http_server(build_provider_app(provider, invented_accounts()), tls)
-        task = asyncio.create_task(server.serve(sockets=[bound]), name="development-provider")
+        task = await server.begin(bound, "development-provider")
     except BaseException:
         bound.close()
         raise

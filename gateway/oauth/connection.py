@@ -170,14 +170,27 @@ def _address(connection: CertificateProtocol) -> str:
 class EmbeddedServer(uvicorn.Server):
     """A uvicorn server that leaves signals to the program it runs in, and ends when told.
 
-    Run ``serve(sockets=[...])`` as a task; `stop` drains and ends it. uvicorn's own looks
-    ten times a second whether it is to end and whether it may, and pauses in between.
+    `begin` it, or run ``serve(sockets=[...])`` as a task; `stop` drains and ends it. uvicorn's own
+    looks ten times a second whether it is to end and whether it may, and pauses in between.
     """
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
         self._told = asyncio.Event()
+        self._begun = asyncio.Event()
         self._doors: list[Door] = []
+
+    async def begin(self, bound: socket.socket, name: str) -> "asyncio.Task[None]":
+        """Return the task, called ``name``, that serves at ``bound`` from now on.
+
+        Raises OSError where it cannot listen: another that was bound to the same address does.
+        """
+        serving = asyncio.create_task(self.serve(sockets=[bound]), name=name)
+        serving.add_done_callback(lambda _: self._begun.set())
+        await self._begun.wait()
+        if not self.started:
+            await serving
+        return serving
 
     def stop(self) -> None:
         """Take no more connections; end when the open requests are answered."""
@@ -203,6 +216,7 @@ class EmbeddedServer(uvicorn.Server):
             door.open(config.backlog)
             self._doors.append(door)
         self.started = True
+        self._begun.set()
 
     async def main_loop(self) -> None:
         """Keep uvicorn's time until told to end."""

@@ -3,7 +3,6 @@
 It serves gRPC and the authorisation server's HTTPS on one event loop.
 """
 
-import asyncio
 import socket
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -252,7 +251,7 @@ async def _serving(grounds: Grounds, line: Line, https: socket.socket) -> AsyncG
         )
         server.add_generic_rpc_handlers((transport,))
         health = _add_standard_services(server)
-        web_task = asyncio.create_task(web.serve(sockets=[https]), name="https")
+        web_task = await web.begin(https, "https")
         await server.start()
         await health.set("", health_pb2.HealthCheckResponse.SERVING)
         pulse = await stack.enter_async_context(felt_pulse(line, grounds.telemetry.keeper))

@@ -317,6 +317,28 @@ def test_a_taken_port_is_told_with_its_setting(home: Path, port: str) -> None:
     assert f"CREDITGATE_{port}" in done.told
 
 
+def test_two_servers_that_are_set_to_one_port_are_refused(home: Path) -> None:
+    done = creditgate_forked(home, "serve", GRPC_PORT="50999", HTTPS_PORT="50999")
+    assert done.status == 1
+    assert "set grpc_port and https_port to different ports" in done.told
+    done = creditgate_forked(
+        home, "serve", "--demo", HTTPS_PORT="8444", DEVELOPMENT_PROVIDER_PORT="8444"
+    )
+    assert done.status == 1
+    assert "set https_port and development_provider_port to different ports" in done.told
+    assert not home.exists()
+
+
+def test_a_web_side_that_cannot_listen_ends_the_start(home: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        number = str(free.getsockname()[1])
+    # Another way to write 127.0.0.1, so that it is found only when both listen.
+    done = creditgate_forked(home, "serve", GRPC_PORT=number, HTTPS_PORT=number, HTTPS_HOST="127.1")
+    assert (done.status, done.out) == (1, "")
+    assert "A port is taken" in done.told
+    assert f"HTTPS 127.1:{number}" in done.told
+
+
 def test_data_is_loaded_by_a_demo_only(home: Path, tmp_path: Path) -> None:
     done = creditgate_forked(home, "serve", "--data", tmp_path)
     assert done.status == 1

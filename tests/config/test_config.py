@@ -155,6 +155,45 @@ def test_wrong_settings_are_refused_by_name_and_never_shown(
     assert "http://gate.example" not in str(refusal.value)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "grpc_port = 8443",
+        "https_port = 50051",
+        "grpc_port = 7000\nhttps_port = 7000\nhttps_host = '0.0.0.0'",
+        "grpc_port = 7000\nhttps_port = 7000\ngrpc_host = '::'\nhttps_host = '10.0.0.1'",
+        "grpc_port = 7000\nhttps_port = 7000\ngrpc_host = 'LocalHost'",
+        "grpc_port = 7000\nhttps_port = 7000\ngrpc_host = 'gate.example'\nhttps_host = 'Gate.example'",
+        "development_provider = true\ngrpc_port = 8444",
+        "development_provider = true\nhttps_host = '0.0.0.0'\nhttps_port = 8444",
+    ],
+)
+def test_two_servers_at_one_address_are_refused(tmp_path: Path, text: str) -> None:
+    with pytest.raises(ConfigRefused, match=r"set (grpc|https)_port and \w+_port to different"):
+        GatewayConfig.load(written(tmp_path, text))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "grpc_port = 0\nhttps_port = 0",
+        "grpc_port = 8444",
+        "grpc_port = 7000\nhttps_port = 7000\nhttps_host = '127.0.0.2'",
+        "grpc_port = 7000\nhttps_port = 7000\nhttps_host = '::1'",
+        "grpc_port = 7000\nhttps_port = 7000\ngrpc_host = '0.0.0.0'\nhttps_host = '::1'",
+        "development_provider = true\nhttps_host = '10.0.0.1'\nhttps_port = 8444",
+    ],
+)
+def test_servers_at_addresses_of_their_own_may_have_any_port(tmp_path: Path, text: str) -> None:
+    GatewayConfig.load(written(tmp_path, text))
+
+
+def test_a_development_provider_that_comes_with_a_demo_has_a_port_of_its_own() -> None:
+    config = GatewayConfig(grpc_port=8_444)
+    with pytest.raises(ConfigRefused, match="grpc_port and development_provider_port"):
+        config.model_copy(update={"development_provider": True}).require_ports_apart()
+
+
 def test_a_missing_file_is_refused_with_the_mend(tmp_path: Path) -> None:
     with pytest.raises(ConfigRefused, match="mend --config or CREDITGATE_CONFIG"):
         GatewayConfig.load(tmp_path / "absent.toml")
