@@ -1,6 +1,5 @@
 """``creditgate serve``: the gateway, until it is told to stop."""
 
-import errno
 import json
 import shlex
 import sys
@@ -11,9 +10,9 @@ import typer
 
 from gateway.cli.failures import CommandFailed
 from gateway.cli.options import AsJson, Config, DataFolder
+from gateway.cli.unlistenable import told_of
 
 if TYPE_CHECKING:
-    from gateway.config import GatewayConfig
     from gateway.demo.seeding import Seeding
     from gateway.installation.home import Home
     from gateway.server.process import Running
@@ -77,32 +76,11 @@ def serve(
     try:
         serve_until_stopped(settings, ready)
     except (OSError, RuntimeError) as error:
-        if _is_taken_address(error):
-            raise CommandFailed(_taken(settings)) from None
+        if told := told_of(error, settings):
+            raise CommandFailed(told) from None
         raise
     if seeding is not None:
         seeding.raise_failure()
-
-
-def _is_taken_address(error: Exception) -> bool:
-    # gRPC tells it by a bare RuntimeError.
-    if isinstance(error, OSError):
-        return error.errno == errno.EADDRINUSE
-    return str(error).startswith("Failed to bind to address")
-
-
-def _taken(settings: "GatewayConfig") -> str:
-    wanted = f"HTTPS {settings.https_host}:{settings.https_port}"
-    variables = "CREDITGATE_GRPC_PORT and CREDITGATE_HTTPS_PORT"
-    if settings.development_provider:
-        wanted += f", the development provider 127.0.0.1:{settings.development_provider_port}"
-        variables = (
-            "CREDITGATE_GRPC_PORT, CREDITGATE_HTTPS_PORT and CREDITGATE_DEVELOPMENT_PROVIDER_PORT"
-        )
-    return (
-        f"A port is taken: gRPC wants {settings.grpc_host}:{settings.grpc_port}, {wanted}."
-        f" Stop what listens there, or set {variables}; 0 takes any free one."
-    )
 
 
 def _announce(running: "Running", *, as_json: bool) -> None:

@@ -339,6 +339,18 @@ def test_a_web_side_that_cannot_listen_ends_the_start(home: Path) -> None:
     assert f"HTTPS 127.1:{number}" in done.told
 
 
+@pytest.mark.parametrize("name", ["GRPC", "HTTPS"])
+@pytest.mark.parametrize("host", ["999.1.1.1", "192.0.2.1", "no.such.host.invalid"])
+def test_an_address_of_no_host_or_of_another_is_told_as_that(
+    home: Path, name: str, host: str
+) -> None:
+    done = creditgate_forked(home, "serve", **{f"{name}_HOST": host})
+    assert done.status == 1
+    assert f"{name.replace('GRPC', 'gRPC')} cannot listen at {host}" in done.told
+    assert f"Set CREDITGATE_{name}_HOST" in done.told
+    assert "taken" not in done.told
+
+
 def test_data_is_loaded_by_a_demo_only(home: Path, tmp_path: Path) -> None:
     done = creditgate_forked(home, "serve", "--data", tmp_path)
     assert done.status == 1
