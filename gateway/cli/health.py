@@ -56,11 +56,28 @@ def health(
 
 
 def _own_certificate(settings: "GatewayConfig") -> Path:
-    """Return the server's own certificate, the only one that is believed here."""
+    """Return the server's own certificate, the only one that is believed here. Raises CommandFailed
+    where it cannot be read."""
+    from cryptography.x509 import load_pem_x509_certificates
+
     from gateway.installation.home import Home
     from gateway.server.listening import TlsFiles
 
-    return TlsFiles.of(settings, Home.at(settings.home)).certificate
+    own = TlsFiles.of(settings, Home.at(settings.home)).certificate
+    try:
+        load_pem_x509_certificates(own.read_bytes())
+    except OSError as error:
+        fault = f"cannot be read ({error.strerror})"
+    except ValueError:
+        fault = "is no certificate (PEM)"
+    else:
+        return own
+    mend = (
+        "`creditgate serve` sets it up; is `home` right (CREDITGATE_HOME)?"
+        if settings.tls_certificate is None
+        else "Mend tls_certificate (CREDITGATE_TLS_CERTIFICATE)."
+    )
+    raise CommandFailed(f"The gateway's own certificate {own} {fault}. {mend}")
 
 
 def _ask_https(settings: "GatewayConfig", own: Path) -> None:

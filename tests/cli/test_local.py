@@ -351,6 +351,30 @@ def test_an_address_of_no_host_or_of_another_is_told_as_that(
     assert "taken" not in done.told
 
 
+def test_health_without_a_home_names_the_file_and_the_setting(home: Path) -> None:
+    done = creditgate_here(home, "health")
+    assert done.status == 1
+    assert f"{home / 'pki' / 'server.pem'} cannot be read" in done.told
+    assert "is `home` right (CREDITGATE_HOME)?" in done.told
+    error = creditgate_here(home, "health", "--json").json["error"]
+    assert (error["reason"], error["message"]) == ("UNABLE", done.told.strip())
+
+
+@pytest.mark.parametrize(
+    ("written", "fault"), [(None, "cannot be read"), ("PEM", "is no certificate")]
+)
+def test_health_with_a_certificate_that_is_none_names_its_setting(
+    home: Path, tmp_path: Path, written: str | None, fault: str
+) -> None:
+    own = tmp_path / "own.pem"
+    if written is not None:
+        own.write_text(written, encoding="utf-8")
+    done = creditgate_here(home, "health", TLS_CERTIFICATE=str(own), TLS_KEY="key.pem")
+    assert done.status == 1
+    assert f"{own} {fault}" in done.told
+    assert "CREDITGATE_TLS_CERTIFICATE" in done.told
+
+
 def test_data_is_loaded_by_a_demo_only(home: Path, tmp_path: Path) -> None:
     done = creditgate_forked(home, "serve", "--data", tmp_path)
     assert done.status == 1
