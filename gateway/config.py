@@ -279,6 +279,14 @@ class GatewayConfig(BaseSettings):
             return init_settings, env_settings
         return (init_settings,)
 
+    @field_validator("home", "usage_export_folder", mode="before")
+    @classmethod
+    def _is_named(cls, folder: object) -> object:
+        # As a path it would be the current folder, which nobody means by saying nothing.
+        if isinstance(folder, str) and not folder.strip():
+            raise ValueError('name a folder; "." is the one the gateway is started in')
+        return folder
+
     @field_validator("database")
     @classmethod
     def _is_a_known_store(cls, database: SecretStr) -> SecretStr:

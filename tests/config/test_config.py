@@ -143,6 +143,9 @@ def test_a_variable_beside_the_setting_it_is_named_after_does_no_harm(
         pytest.param(
             "federation_certificate = 'a'", "federation_certificate_key", id="half a certificate"
         ),
+        pytest.param("home = ''", "home", id="home nowhere"),
+        pytest.param("home = ' '", "home", id="home of a space"),
+        pytest.param("usage_export_folder = ''", "usage_export_folder", id="uses nowhere"),
         pytest.param("federation_lease_seconds = 301", "federation_lease", id="long lease"),
     ],
 )
@@ -192,6 +195,10 @@ def test_a_development_provider_that_comes_with_a_demo_has_a_port_of_its_own() -
     config = GatewayConfig(grpc_port=8_444)
     with pytest.raises(ConfigRefused, match="grpc_port and development_provider_port"):
         config.model_copy(update={"development_provider": True}).require_ports_apart()
+
+
+def test_the_current_folder_is_a_home_where_it_is_named(tmp_path: Path) -> None:
+    assert GatewayConfig.load(written(tmp_path, "home = '.'")).home == Path()
 
 
 def test_a_missing_file_is_refused_with_the_mend(tmp_path: Path) -> None:
