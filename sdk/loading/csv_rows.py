@@ -1,77 +1,27 @@
 """CSV (RFC 4180) in UTF-8, with or without byte order mark."""
 
 import csv
-from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 
+from sdk.loading.csv_extent import RowExtent, is_like_row, values_of
+from sdk.loading.csv_lines import CsvLines, RowTooLong
 from sdk.loading.fault import RowFault
 from sdk.loading.rows import MOST_LINE, BadRow, Row, SourceRefused, require_columns
-
-
-class _LineTooLong(Exception):
-    """The next line passes MOST_LINE; it was skipped."""
-
-
-class _Lines:
-    """The lines of a file, which can be put back when they turn out not to be one row.
-
-    Bytes that are no UTF-8 become lone surrogates (PEP 383), so that they cost only the
-    rows they stand in; a line too long is None when put back.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._file = path.open("rb")
-        self._again: deque[str | None] = deque()
-        self.taken: list[str | None] = []
-        self.number = 0
-        self.read_bytes = 0
-
-    def __iter__(self) -> "_Lines":
-        return self
-
-    def __next__(self) -> str:
-        line = self._again.popleft() if self._again else self._read()
-        self.number += 1
-        self.taken.append(line)
-        if line is None:
-            raise _LineTooLong
-        return line
-
-    def _read(self) -> str | None:
-        line = self._file.readline(MOST_LINE)
-        self.read_bytes += len(line)
-        if not line:
-            raise StopIteration
-        if len(line) == MOST_LINE and not line.endswith(b"\n"):
-            while rest := self._file.readline(MOST_LINE):
-                self.read_bytes += len(rest)
-                if rest.endswith(b"\n"):
-                    break
-            return None
-        encoding = "utf-8-sig" if self.read_bytes == len(line) else "utf-8"
-        return line.decode(encoding, "surrogateescape")
-
-    def put_back(self) -> None:
-        """Put back all taken lines but the first."""
-        _, *rest = self.taken
-        self._again.extendleft(reversed(rest))
-        self.number -= len(rest)
-
-    def close(self) -> None:
-        self._file.close()
 
 
 class CsvRows:
     """Rows of a CSV file whose header names at least ``columns``.
 
-    A row that is no CSV costs itself alone: an unclosed quote swallows the lines after
-    it, and they are read again as rows of their own. Raises SourceRefused, OSError.
+    A row that is no CSV, or has too few or too many values, costs itself alone: the lines after
+    its first, which an unclosed quote may have made its own, are read again as rows of their
+    own. Those of a row that is as it should be never are, for a text must not become records:
+    where they look like rows, it is refused with each of them. Raises SourceRefused, OSError.
     """
 
     def __init__(self, path: Path, columns: Sequence[str]) -> None:
-        self._lines = _Lines(path)
+        self._lines = CsvLines(path)
         try:
             self._rows = csv.reader(self._lines, strict=True)
             header = _header(path, self._rows)
@@ -91,21 +41,53 @@ class CsvRows:
         """Yield the rows in order; empty lines are none."""
         lines, width, places = self._lines, self._width, self._places
         while True:
-            lines.taken.clear()
-            number = lines.number + 1
+            lines.begin()
             try:
                 values = next(self._rows)
             except StopIteration:
                 return
-            except (csv.Error, _LineTooLong):
-                too_long = lines.taken[0] is None
-                lines.put_back()
-                yield BadRow(number, RowFault.LINE_TOO_LONG if too_long else RowFault.CSV_MALFORMED)
+            except (csv.Error, RowTooLong):
+                yield from self._by_hand()
                 continue
             if len(values) == width:
-                yield Row(number, [values[place] for place in places])
+                if len(lines.taken) > 1 and self._is_like_rows():
+                    yield from self._each_line(RowFault.QUOTE_OVER_ROWS)
+                else:
+                    yield Row(lines.first, [values[place] for place in places])
             elif values:
-                yield BadRow(number, RowFault.FIELD_COUNT)
+                lines.keep_first()
+                yield BadRow(lines.first, RowFault.FIELD_COUNT)
+
+    def _by_hand(self) -> Iterator[Row | BadRow]:
+        """Yield what begins where `csv.reader` gave up: over its own limit, over that of a row,
+        or since it is no row."""
+        lines, extent = self._lines, RowExtent(self._width)
+        for piece in lines.row_pieces():
+            extent.read(piece)
+            if extent.is_over:
+                break
+        else:
+            extent.end()
+        if extent.is_broken or extent.values != self._width:
+            fault = RowFault.CSV_MALFORMED if extent.is_broken else RowFault.FIELD_COUNT
+            yield BadRow(lines.first, RowFault.LINE_TOO_LONG if lines.keep_first() else fault)
+        elif lines.number > lines.first and extent.is_like_rows:
+            yield from self._each_line(RowFault.QUOTE_OVER_ROWS)
+        elif lines.row_length > MOST_LINE:
+            yield BadRow(lines.first, RowFault.LINE_TOO_LONG)
+        else:
+            values = values_of(lines.row_text())
+            yield Row(lines.first, [values[place] for place in self._places])
+
+    def _is_like_rows(self) -> bool:
+        return all(
+            is_like_row(line.count(","), self._width, is_first=not at)
+            for at, line in enumerate(self._lines.taken)
+        )
+
+    def _each_line(self, fault: RowFault) -> Iterator[BadRow]:
+        for number in range(self._lines.first, self._lines.number + 1):
+            yield BadRow(number, fault)
 
     def close(self) -> None:
         """Close the file."""
@@ -114,7 +96,7 @@ class CsvRows:
 
 def csv_columns(path: Path) -> list[str]:
     """Return the columns a CSV file names. Raises SourceRefused, OSError."""
-    with closing(_Lines(path)) as lines:
+    with closing(CsvLines(path)) as lines:
         return _header(path, csv.reader(lines, strict=True))
 
 
@@ -128,6 +110,6 @@ def _header(path: Path, rows: Iterator[list[str]]) -> list[str]:
         raise SourceRefused(f"{path} is empty: it has no line of CSV column names") from None
     except UnicodeEncodeError:
         raise SourceRefused(f"{path} is not in UTF-8; write it so") from None
-    except (csv.Error, _LineTooLong):
+    except (csv.Error, RowTooLong):
         raise SourceRefused(f"{path} does not start with a line of CSV column names") from None
     return header

@@ -16,7 +16,11 @@ class RowFault(Enum):
 
     CSV_MALFORMED = "close every quoted value, double the quotes inside it, and use one comma after"
     FIELD_COUNT = "give the row as many values as the header has columns"
-    LINE_TOO_LONG = "keep a line below 1 MiB"
+    QUOTE_OVER_ROWS = (
+        "close the quoted value before these lines, each of which looks like a row; where they"
+        " are its text, write it as JSON lines or Parquet"
+    )
+    LINE_TOO_LONG = "keep a line, and a CSV row of several lines, below 1 MiB"
     NOT_UTF8 = "write the file in UTF-8"
     NOT_JSON = "write one JSON object a line, each key once"
     COLUMN_MISSING = "give every line this key; null stands for no value"

@@ -11,7 +11,7 @@ from typing import Final, NamedTuple, Protocol
 from sdk.loading.fault import RowFault
 
 MOST_LINE: Final = 1 << 20
-"""Longest line of a text file, in bytes."""
+"""Longest line of a text file, and of CSV longest row, in bytes."""
 
 
 class SourceRefused(ValueError):

@@ -106,10 +106,9 @@ def test_a_row_with_too_few_or_too_many_values_costs_itself_alone(tmp_path: Path
         ('1,"closed"too soon', 3),
         ('"5" pipe",2', 3),
         ("1\r2,3", 3),
-        ("1," + "2" * 140_000, 3),
         ("1," + "2" * MOST_LINE, 3),
     ],
-    ids=["unclosed", "closed too soon", "quote inside", "lone return", "long value", "long line"],
+    ids=["unclosed", "closed too soon", "quote inside", "lone return", "long line"],
 )
 def test_a_row_that_is_no_csv_costs_itself_alone(tmp_path: Path, bad: str, number: int) -> None:
     good = "".join(f'{n},"v ""{n}"", {n}"\n' for n in range(20))
