@@ -25,6 +25,7 @@ class RowFault(Enum):
     NOT_JSON = "write one JSON object a line, each key once"
     COLUMN_MISSING = "give every line this key; null stands for no value"
     VALUE_NESTED = "use a text, a number, true, false or null"
+    NUMBER_NOT_FINITE = "use a number that is one and finite, or null for no value"
     VALUE_NOT_LISTED = "use a spelling the mapping lists, or add this one to it"
     VALUE_MISSING = "give a value: the mapping needs one here"
     SUBJECT_MISSING = "name the subject"

@@ -2,13 +2,15 @@
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from math import isfinite
 from pathlib import Path
 from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from sdk.loading.rows import Row, SourceRefused, require_columns
+from sdk.loading.fault import RowFault
+from sdk.loading.rows import BadRow, Row, SourceRefused, require_columns
 
 _ROWS_AT_ONCE: Final = 2_000
 _BUFFER_BYTES: Final = 1 << 16
@@ -33,22 +35,34 @@ class ParquetRows:
         self._rows = max(1, self._file.metadata.num_rows)
         self.read_bytes = 0
 
-    def __iter__(self) -> Iterator[Row]:
+    def __iter__(self) -> Iterator[Row | BadRow]:
         """Yield the rows in order."""
         number = 0
         batches = self._file.iter_batches(_ROWS_AT_ONCE, columns=self._columns, use_threads=False)
         try:
             for batch in batches:
                 texts = [_texts(batch.column(column)) for column in self._columns]
-                for cells in zip(*texts, strict=True):
+                endless = self._endless(batch)
+                for at, cells in enumerate(zip(*texts, strict=True)):
                     number += 1
-                    yield Row(number, cells)
+                    if at in endless:
+                        yield BadRow(number, RowFault.NUMBER_NOT_FINITE, endless[at])
+                    else:
+                        yield Row(number, cells)
                 self.read_bytes = self._size * number // self._rows
             self.read_bytes = self._size
         except (pa.ArrowException, ValueError, OverflowError, OSError):
             raise SourceRefused(
                 f"{self._path} cannot be read beyond row {number}; write it anew"
             ) from None
+
+    def _endless(self, batch: Any) -> dict[int, str]:
+        """Return the first column of each row of ``batch`` that is no finite number."""
+        return {
+            at: column
+            for column in reversed(self._columns)
+            for at in _not_finite(batch.column(column))
+        }
 
     def close(self) -> None:
         """Close the file."""
@@ -101,6 +115,15 @@ def _texts(column: Any) -> list[str]:
     except UnicodeDecodeError:
         return _decoded(column.cast(pa.binary()))
     return [value or "" for value in values]
+
+
+def _not_finite(column: Any) -> list[int]:
+    if pa.types.is_dictionary(column.type):
+        column = column.dictionary_decode()
+    if not pa.types.is_floating(column.type):
+        return []
+    values: list[float | None] = column.cast(pa.float64()).to_pylist()
+    return [at for at, value in enumerate(values) if value is not None and not isfinite(value)]
 
 
 def _decoded(column: Any) -> list[str]:

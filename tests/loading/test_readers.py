@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -208,6 +209,23 @@ def test_parquet_texts_that_are_no_utf_8_cost_only_their_rows(tmp_path: Path) ->
     columns = {"text": text, "word": text.dictionary_encode(), "byte": raw.dictionary_encode()}
     pq.write_table(pa.table(columns), tmp_path / "x.parquet")
     assert read(tmp_path / "x.parquet", list(columns)) == [(1, ["fine"] * 3), (2, ["\udcff"] * 3)]
+
+
+@pytest.mark.parametrize("kind", [pa.float16(), pa.float32(), pa.float64()])
+def test_parquet_numbers_that_are_none_cost_only_their_rows(tmp_path: Path, kind: Any) -> None:
+    values = [1.5, float("nan"), None, float("inf"), float("-inf")]
+    plain = pa.array(values, pa.float64()).cast(kind)
+    columns = {"a": pa.array([float("nan"), *[0.5] * 4]), "b": plain}
+    pq.write_table(pa.table(columns), tmp_path / "x.parquet")
+    reader = open_rows(tmp_path / "x.parquet", ("a", "b"))
+    assert list(reader) == [
+        BadRow(1, RowFault.NUMBER_NOT_FINITE, "a"),
+        BadRow(2, RowFault.NUMBER_NOT_FINITE, "b"),
+        Row(3, ("0.5", "")),
+        BadRow(4, RowFault.NUMBER_NOT_FINITE, "b"),
+        BadRow(5, RowFault.NUMBER_NOT_FINITE, "b"),
+    ]
+    reader.close()
 
 
 def test_parquet_bytes_of_a_fixed_length_are_read_as_any(tmp_path: Path) -> None:
