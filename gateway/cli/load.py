@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -16,6 +16,11 @@ from gateway.cli.progress import bar
 if TYPE_CHECKING:
     from sdk.loading.load import LoadSummary
     from sdk.loading.mapping import ColumnMapping
+
+_TERMINATED: Final = (
+    "The load was ended by SIGTERM. What was published stays so: run it again for the rest, and for"
+    " the report of all rejected rows."
+)
 
 
 def load(
@@ -47,6 +52,7 @@ def load(
     as_json: AsJson = False,
 ) -> None:
     """Publish every row of files, as a publisher; again is safe and changes nothing."""
+    from gateway.cli.terminated import told_when_terminated
     from sdk.loading.load import Progress
     from sdk.loading.load import load as load_source
 
@@ -55,7 +61,7 @@ def load(
     replaced = rejects.exists()
 
     async def loaded(gateway: calls.Gateway) -> "LoadSummary":
-        with bar("bytes") as advance:
+        with told_when_terminated(_TERMINATED), bar("bytes") as advance:
 
             def progress(state: Progress) -> None:
                 advance(state.read_bytes, state.total_bytes)

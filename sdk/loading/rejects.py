@@ -7,7 +7,6 @@ value of the source is in it. A report takes the place of an earlier one, and of
 """
 
 import csv
-import os
 from pathlib import Path
 from types import TracebackType
 from typing import Final
@@ -16,6 +15,7 @@ from sdk.loading.batches import Batch
 from sdk.loading.draft import DraftMaker
 from sdk.loading.feed import Fed
 from sdk.loading.rows import SourceRefused
+from sdk.loading.unfinished import UnfinishedFile
 
 HEADER: Final = ("file", "row", "record_id", "column", "field", "reason", "description")
 _FIRST_LINE: Final = ",".join(HEADER)
@@ -45,10 +45,8 @@ class RejectsReport:
     """
 
     def __init__(self, path: Path) -> None:
-        self._path = path
-        self._unfinished = path.with_name(f".{path.name}.{os.getpid()}.part")
-        self._file = self._unfinished.open("w", encoding="utf-8", newline="")
-        self._rows = csv.writer(self._file)
+        self._unfinished = UnfinishedFile(path)
+        self._rows = csv.writer(self._unfinished.file)
         self._rows.writerow(HEADER)
 
     def add(self, source: str, batch: Batch, fed: Fed, maker: DraftMaker) -> None:
@@ -86,11 +84,7 @@ class RejectsReport:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        with self._file:
-            if error is None:
-                self._file.flush()
-                os.fsync(self._file.fileno())
         if error is None:
-            self._unfinished.replace(self._path)
+            self._unfinished.put()
         else:
-            self._unfinished.unlink()
+            self._unfinished.throw_away()
