@@ -12,6 +12,7 @@ from gateway.cli.options import PROFILE, AsJson, Profile, home
 from gateway.cli.output import Sheet, console, print_json, show_sheet
 from gateway.cli.outputs import output_file
 from gateway.cli.progress import bar
+from gateway.cli.sources import file_or_folder
 
 if TYPE_CHECKING:
     from sdk.loading.load import LoadSummary
@@ -27,7 +28,9 @@ def load(
     source: Annotated[
         Path,
         typer.Argument(
-            metavar="SOURCE", exists=True, help="A CSV, JSONL or Parquet file, or a folder of them."
+            metavar="SOURCE",
+            parser=file_or_folder,
+            help="A CSV, JSONL or Parquet file, or a folder of them.",
         ),
     ],
     mapping: Annotated[

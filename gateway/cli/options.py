@@ -8,6 +8,7 @@ import typer
 from creditgate.v1.operator_service_pb2 import ClientRole
 from creditgate.v1.vocabulary_pb2 import Purpose
 from gateway.cli import terms
+from gateway.cli.sources import folder
 
 PROFILE: Final = Path("clients/administrator/profile.json")
 """The first administrator's profile, in the installation's home."""
@@ -130,8 +131,7 @@ DataFolder = Annotated[
     typer.Option(
         "--data",
         metavar="DIR",
-        exists=True,
-        file_okay=False,
+        parser=folder,
         help="Load every file of this folder instead of the small sample that ships.",
     ),
 ]

@@ -41,13 +41,16 @@ def columns_of(path: Path) -> list[str]:
 def sources_in(path: Path) -> tuple[Path, ...]:
     """Return ``path`` itself, or every file to load in and below a folder, by name.
 
-    Hidden files are passed over. Raises SourceRefused when there is none.
+    Hidden files are passed over. Raises SourceRefused when there is none, or where one is no
+    file to read, such as a pipe or a link that leads nowhere.
     """
     if path.is_file():
         _format_of(path)
         return (path,)
     if not path.exists():
         raise SourceRefused(f"{path} does not exist")
+    if not path.is_dir():
+        raise SourceRefused(f"{path} is neither a file nor a folder")
     found = sorted(
         Path(folder, name)
         for folder, _, names in os.walk(path)
@@ -56,6 +59,9 @@ def sources_in(path: Path) -> tuple[Path, ...]:
     )
     if not found:
         raise SourceRefused(f"{path} holds no file that ends in {', '.join(_FORMATS)}")
+    for each in found:
+        if not each.is_file():
+            raise SourceRefused(f"{each} is no file that can be read: take it out of the folder")
     return tuple(found)
 
 

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import os
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -315,6 +316,19 @@ def test_a_folder_without_such_files_is_refused(tmp_path: Path) -> None:
         sources_in(tmp_path)
     with pytest.raises(SourceRefused, match="does not exist"):
         sources_in(tmp_path / "missing.csv")
+
+
+def test_what_is_no_file_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    written(tmp_path / "a.csv", "")
+    os.mkfifo(tmp_path / "p.csv")
+    with pytest.raises(SourceRefused, match=r"p\.csv is no file.*take it out"):
+        sources_in(tmp_path)
+    with pytest.raises(SourceRefused, match="neither a file nor a folder"):
+        sources_in(tmp_path / "p.csv")
+    (tmp_path / "p.csv").unlink()
+    (tmp_path / "l.csv").symlink_to("nothing")
+    with pytest.raises(SourceRefused, match=r"l\.csv is no file.*take it out"):
+        sources_in(tmp_path)
 
 
 def test_a_file_gets_the_one_mapping_that_fits_its_columns(tmp_path: Path) -> None:
