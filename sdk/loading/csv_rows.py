@@ -1,14 +1,18 @@
 """CSV (RFC 4180) in UTF-8, with or without byte order mark."""
 
 import csv
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
+from typing import Final
 
 from sdk.loading.csv_extent import RowExtent, is_like_row, values_of
 from sdk.loading.csv_lines import CsvLines, RowTooLong
 from sdk.loading.fault import RowFault
 from sdk.loading.rows import MOST_LINE, BadRow, Row, SourceRefused, require_columns
+
+_RETURN_ALONE: Final = re.compile(rb'[^"\r\n]*(?:"[^"\r\n]*"[^"\r\n]*)*\r[^\r\n]')
 
 
 class CsvRows:
@@ -24,7 +28,7 @@ class CsvRows:
         self._lines = CsvLines(path)
         try:
             self._rows = csv.reader(self._lines, strict=True)
-            header = _header(path, self._rows)
+            header = _header(path, self._lines, self._rows)
             require_columns(path, columns, header)
         except BaseException:
             self._lines.close()
@@ -97,10 +101,10 @@ class CsvRows:
 def csv_columns(path: Path) -> list[str]:
     """Return the columns a CSV file names. Raises SourceRefused, OSError."""
     with closing(CsvLines(path)) as lines:
-        return _header(path, csv.reader(lines, strict=True))
+        return _header(path, lines, csv.reader(lines, strict=True))
 
 
-def _header(path: Path, rows: Iterator[list[str]]) -> list[str]:
+def _header(path: Path, lines: CsvLines, rows: Iterator[list[str]]) -> list[str]:
     try:
         header = [name.strip() for name in next(rows)]
         for name in header:
@@ -111,5 +115,10 @@ def _header(path: Path, rows: Iterator[list[str]]) -> list[str]:
     except UnicodeEncodeError:
         raise SourceRefused(f"{path} is not in UTF-8; write it so") from None
     except (csv.Error, RowTooLong):
+        # In a file of old Macs all is one line, which may be too long as well.
+        if _RETURN_ALONE.match(next(lines.row_pieces())):
+            raise SourceRefused(
+                f"{path} ends its lines by carriage returns alone; write it with line feeds"
+            ) from None
         raise SourceRefused(f"{path} does not start with a line of CSV column names") from None
     return header

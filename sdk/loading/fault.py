@@ -14,7 +14,10 @@ class RowFault(Enum):
     A mend never repeats what the file holds.
     """
 
-    CSV_MALFORMED = "close every quoted value, double the quotes inside it, and use one comma after"
+    CSV_MALFORMED = (
+        "close every quoted value, double the quotes inside it, use one comma after, and end lines"
+        " by a line feed"
+    )
     FIELD_COUNT = "give the row as many values as the header has columns"
     QUOTE_OVER_ROWS = (
         "close the quoted value before these lines, each of which looks like a row; where they"
