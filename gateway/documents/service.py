@@ -148,6 +148,6 @@ class StatementDocuments:
         charged = None
         if wanted.component_id:
             statement = self._closer.present(wanted.operator_id, wanted.month, books)
-            charged = ChargedUses(statement, wanted.component_id)
+            charged = ChargedUses(statement, wanted.component_id, wanted.month, books)
         closed = self._closings.from_month(wanted.operator_id, wanted.month.name)
         return self._uses.page(wanted, [ClosedUpTo(*each) for each in closed], charged)

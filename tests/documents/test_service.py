@@ -23,7 +23,15 @@ from gateway.meter.tables import USAGE
 from gateway.settle.month import month_named
 from gateway.shares import Shares
 from tests.clock import StandingClock
-from tests.documents.world import ISSUER, KEY, NOW, SIGNER, closed_quarter, served
+from tests.documents.world import (
+    ISSUER,
+    KEY,
+    NOW,
+    SIGNER,
+    closed_quarter,
+    partly_credited_february,
+    served,
+)
 from tests.examples import always_on_postgresql, rarely_on_postgresql
 from tests.settle.world import ADMINISTRATOR, ALPHA, MARCH, caller
 from tests.settlement.world import FEBRUARY, JANUARY, Ledger, Months
@@ -253,6 +261,34 @@ async def test_a_charge_of_a_component_is_traced_to_its_uses(
         use.entry.serve_time.seconds
         for use in (await service.list_statement_uses(later, ALPHA)).uses
     ] == [FEBRUARY + 2] * 2
+
+
+@always_on_postgresql
+async def test_a_component_is_traced_also_to_uses_of_which_nothing_is_charged(
+    stores: SqliteStores | PostgresStores,
+) -> None:
+    late = "r-7", False, True
+    penalties = [("r-1", True, False), ("r-2", True, False), ("r-4", False, False)]
+    expected = {
+        "jieti": [*penalties, late],
+        "chufa": [("r-6", False, False)],
+        "yue": [*penalties, ("r-6", False, False), late],
+        "class:basic": [("r-5", False, False)],
+        "class:extra": [("r-3", True, False)],
+        # A cap that the month did not come to charged nothing.
+        "zuigao": [],
+        "none": [],
+    }
+    async with partly_credited_february(stores) as months:
+        with service_over(months) as service:
+            found = {
+                name: [
+                    (use.entry.request_id, use.reversed, use.late)
+                    for use in await _uses(service, 2, month="2026-02", component_id=name)
+                ]
+                for name in expected
+            }
+    assert found == expected
 
 
 @always_on_postgresql

@@ -10,17 +10,27 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
 )
 
-from creditgate.rating.components import FLAT, FREE_TIER, PriceComponent
+from creditgate.rating.components import (
+    CAP,
+    FLAT,
+    FREE_TIER,
+    GRADUATED,
+    PER_RECORD,
+    PriceComponent,
+    Tier,
+)
 from creditgate.rating.prices import PricePlan
 from creditgate.transparency.note import VerifierKey
 from creditgate.v1.settlement_service_pb2 import SourceDivision
 from creditgate.v1.usage_service_pb2 import CreditedUse, CreditNote, RevenueShare, Statement
+from gateway.catalogue.model import CATALOGUE_ITEM
 from gateway.documents.extract import Extract, Wanted
 from gateway.documents.signed import StatementSigner
 from gateway.settle.shares import SharingRule
 from gateway.settlement.statement import complete
+from operators.log import Draft
 from tests.settle.month import Served
-from tests.settle.world import APRIL, MARCH
+from tests.settle.world import APRIL, MARCH, priced
 from tests.settlement.world import FEBRUARY, JANUARY, Ledger, Months
 from tests.stores import PostgresStores, SqliteStores, engines_of
 
@@ -49,6 +59,30 @@ TIERS = PricePlan(
         PriceComponent(component_id="yue", kind=FLAT, amount=5_000_003),
     ),
 )
+
+MIXED = PricePlan(
+    plan_id="mixed",
+    effective_from=FEBRUARY,
+    prices={"basic": FEE, "extra": FEE},
+    components=(
+        PriceComponent(
+            component_id="jieti",
+            kind=GRADUATED,
+            items=frozenset({"penalty"}),
+            purposes=frozenset({1}),
+            tiers=(Tier(from_records=0, unit_price=FEE),),
+        ),
+        PriceComponent(
+            component_id="chufa",
+            kind=PER_RECORD,
+            items=frozenset({"penalty"}),
+            unit_price=FEE,
+        ),
+        PriceComponent(component_id="yue", kind=FLAT, items=frozenset({"penalty"}), amount=1_000),
+        PriceComponent(component_id="zuigao", kind=CAP, amount=10**12),
+    ),
+)
+"""Tiers for penalties, for other purposes than 1 a price, and one for each class of all else."""
 
 
 def served(at: int, answer: int, subject: str = "x", source: str = "mem") -> Served:
@@ -82,6 +116,42 @@ async def closed_quarter(
         await months.feed.refresh()
         quarter(months, ledger)
         yield months, ledger
+
+
+@asynccontextmanager
+async def partly_credited_february(
+    stores: SqliteStores | PostgresStores,
+) -> AsyncGenerator[Months]:
+    """Give a closed February of operator "alpha" with kinds of use of which nothing is left.
+
+    Answers 1, 2 and 3 were credited: 4 alone is of a kind of one of them. 7 came after the closing,
+    alone of its kind. Taxes change their class when 3 is served.
+    """
+    with stores.database() as store, engines_of(*store) as engines:
+        months, ledger = Months(engines), Ledger(engines)
+        await months.start()
+        for version, (at, price_class) in enumerate(((JANUARY, "basic"), (FEBRUARY + 9, "extra"))):
+            tax = priced("tax", price_class).as_document()
+            draft = Draft(CATALOGUE_ITEM, "tax", version, tax)
+            months.log.append([draft], changed_by="admin", changed_at=at, reason="test")
+        months.put(FEBRUARY, MIXED)
+        await months.feed.refresh()
+        ledger.serve(
+            [
+                served(FEBRUARY + 1, 1),
+                served(FEBRUARY + 2, 2)._replace(region="12"),
+                served(FEBRUARY + 9, 3, source="税务"),
+                served(FEBRUARY + 3, 4, "y"),
+                served(FEBRUARY + 4, 5, "y", "税务"),
+                served(FEBRUARY + 5, 6)._replace(purpose=2),
+            ]
+        )
+        for place in range(3):
+            ledger.reverse(place, 1)
+        months.close("2026-01", "r1")
+        months.close("2026-02", "r2")
+        ledger.serve([served(FEBRUARY + 6, 7)._replace(region="13")])
+        yield months
 
 
 def statements(months: Months, *names: str) -> list[Statement]:

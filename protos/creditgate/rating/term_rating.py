@@ -24,7 +24,8 @@ from creditgate.rating.division import divide
 from creditgate.rating.terms import Term
 from creditgate.rating.tiers import graduated, volume
 
-_CLASS: Final = "class:"
+CLASS: Final = "class:"
+"""Begins the name that charges have, before a price class, of what a plan's plain price is for."""
 _Subjects = Callable[[Sequence[int]], int]
 
 
@@ -80,7 +81,7 @@ class TermRating:
         for at in self._used:
             component = self._charging(at)
             id_ = (
-                _CLASS + self._booking.cells[at].use.price_class
+                CLASS + self._booking.cells[at].use.price_class
                 if component is None
                 else component.component_id
             )

@@ -1510,7 +1510,10 @@ class ListStatementUsesRequest(_message.Message):
     page_token: _builtins.str
     """Token from an earlier page (AIP-158)."""
     component_id: _builtins.str
-    """Only what charges of this component are about, by its id in StatementCharge; empty means all."""
+    """Only what charges of this component are about, by its id in StatementCharge; empty means all.
+    Where nothing is left of a kind of use, or it came after the month was closed, it is found
+    under the components that charge its kind by the plan.
+    """
     @_builtins.property
     def period(self) -> _vocabulary_pb2.Interval:
         """Only of this part of the month, such as the period of a charge; unset means all of it."""
