@@ -2,6 +2,7 @@
 bytes."""
 
 import csv
+import unicodedata
 from io import BytesIO, StringIO
 from typing import Final, get_type_hints
 
@@ -12,15 +13,16 @@ _COLUMNS: Final = StatementRow._fields
 _NUMBERS: Final = frozenset(
     name for name, kind in get_type_hints(StatementRow).items() if kind is int
 )
-# What spreadsheets take for a formula (OWASP, CSV injection).
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
+# What a text begins with that spreadsheets take for a formula (OWASP, CSV injection).
+_SIGNS: Final = frozenset("=+-@")
+_BREAKS: Final = ("\t", "\r", "\n")
 
 
 def csv_of(extract: Extract) -> bytes:
     """Return an extract as CSV (RFC 4180).
 
     UTF-8 with byte order mark, by which spreadsheets know Chinese. A text that a spreadsheet
-    would take for a formula begins with an apostrophe.
+    could take for a formula begins with an apostrophe.
     """
     file = StringIO()
     writer = csv.writer(file, lineterminator="\r\n")
@@ -50,4 +52,10 @@ def parquet_of(extract: Extract) -> bytes:
 
 
 def _cell(value: str | int) -> str | int:
-    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
+    return f"'{value}" if isinstance(value, str) and _begins_a_formula(value) else value
+
+
+def _begins_a_formula(text: str) -> bool:
+    # Some take full-width and small signs for the plain ones, and pass over blanks before them.
+    sign = unicodedata.normalize("NFKC", text.lstrip()[:1])
+    return sign in _SIGNS or text.startswith(_BREAKS)

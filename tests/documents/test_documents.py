@@ -176,12 +176,33 @@ def test_open_months_say_so_and_when(months: Months) -> None:
     assert "尚可变化" in text_of_pdf(pdf_of(document, "zh", NOW)).replace("\n", "")
 
 
-def test_spreadsheets_take_no_name_for_a_formula(months: Months) -> None:
-    (statement,) = statements(months, "2026-02")
-    evil = Statement()
-    evil.CopyFrom(statement)
-    evil.details[0].source = '=HYPERLINK("http://x")'
-    rows = list(csv.DictReader(StringIO(csv_of(extract([evil])).decode("utf-8-sig"))))
-    assert rows[0]["source"] == '\'=HYPERLINK("http://x")'
+@pytest.mark.parametrize(
+    "name",
+    [
+        '=HYPERLINK("http://x")',
+        *("+1+1", "-1+1", "@SUM(1)"),
+        *("＝1+1", "＋1+1", "－1+1", "＠SUM(1)", "﹦1+1", "﹫SUM(1)"),
+        *("\t某局", "\r某局", "\n某局"),
+        *(" =1+1", "\u3000＝1+1", "\xa0 @SUM(1)", " \n+1"),
+    ],
+)
+def test_spreadsheets_take_no_name_for_a_formula(months: Months, name: str) -> None:
+    rows = _csv_rows_naming(months, name)
+    assert rows[0]["source"] == f"'{name}"
     # Amounts stay numbers.
     assert any(row["amount_micro_yuan"].startswith("-") for row in rows)
+
+
+@pytest.mark.parametrize("name", ["某局=某局", " 某局", "（某局）-@", "'=1", "①=1"])
+def test_names_that_are_no_formula_stay_as_they_are(months: Months, name: str) -> None:
+    assert _csv_rows_naming(months, name)[0]["source"] == name
+
+
+def _csv_rows_naming(months: Months, source: str) -> list[dict[str, str]]:
+    """Return the rows of a statement as CSV, of which the first has this source."""
+    (statement,) = statements(months, "2026-02")
+    named = Statement()
+    named.CopyFrom(statement)
+    named.details[0].source = source
+    text = csv_of(extract([named])).decode("utf-8-sig")
+    return list(csv.DictReader(StringIO(text, newline="")))
