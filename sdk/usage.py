@@ -140,7 +140,7 @@ class Usage:
 
     async def detail(self, use: UsageLeaf) -> UsageDetail:
         """Return lines and revisions of a use that the log has but the digest of."""
-        # A page has one answer, and never a part of one.
+        # A page has one answer, or a part of one that is too large for one message.
         request = pb.ListUsageRequest(
             operator_id=use.operator_id, request_id=use.request_id, page_size=1
         )

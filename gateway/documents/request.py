@@ -7,12 +7,13 @@ from creditgate.refusal import Violation, invalid
 from creditgate.v1 import statement_document_pb2 as pb
 from creditgate.v1 import usage_service_pb2 as usage_pb
 from creditgate.v1.vocabulary_pb2 import Purpose
-from gateway.documents.uses import UsePlace, UsesWanted
+from gateway.documents.uses import UsesWanted
 from gateway.documents.words import LANGUAGES, Language, language_named
 from gateway.instants import period_of
 from gateway.settle.month import Month, month_in, shifted
 from gateway.settle.paging import Filters, id_of
 from gateway.settle.request import MOST_ENTRIES, USUAL_ENTRIES, month_asked
+from gateway.settle.usage import UsePlace
 
 MOST_MONTHS = 12
 _MOST_NAME = 200

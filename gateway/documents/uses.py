@@ -14,7 +14,7 @@ from gateway.meter.model import REVERSAL, unpack_entries
 from gateway.meter.tables import USAGE
 from gateway.settle.answer import usage_entries
 from gateway.settle.month import Month
-from gateway.settle.usage import MeteredAnswer, UsageReader
+from gateway.settle.usage import MeteredAnswer, UsageReader, UsePlace
 from gateway.storage.engines import reading
 from gateway.storage.paging import pages
 
@@ -25,13 +25,6 @@ _AnswerOf = tuple[str, int]
 _Revision = tuple[str, int]
 _Reversed = Mapping[_AnswerOf, Mapping[_Revision, deque[int]]]
 """The sequences of reversals by revision, in order, of each answer by request and chunk."""
-
-
-class UsePlace(NamedTuple):
-    """An entry of the ledger, by the sequence of its answer and its number in that, from 0."""
-
-    sequence: int
-    number: int
 
 
 class UsesWanted(NamedTuple):

@@ -303,7 +303,12 @@ def _methods(
         "LimitService": [LimitService(log, feed, clock)],
         "RegionService": [RegionService(log, feed, clock, federation.stands)],
         "UsageService": [
-            UsageService(SqlUsageReader(engines.records, region_entries), feed, clock)
+            UsageService(
+                SqlUsageReader(engines.records, region_entries),
+                feed,
+                clock,
+                records.limits.answer_bytes,
+            )
         ],
         "RegistrationService": [statements],
         "SettlementService": [*prices],

@@ -8,7 +8,9 @@ from creditgate.request_ids import REQUEST_ID_FORM, is_request_id
 from creditgate.v1.usage_service_pb2 import ListUsageRequest
 from gateway.instants import period_of
 from gateway.settle.month import Month, month_in
-from gateway.settle.paging import Filters, position_of
+from gateway.settle.paging import Filters
+from gateway.settle.usage import UsePlace
+from gateway.settle.usage_pages import usage_begin
 
 MOST_ENTRIES: Final = 1_000
 USUAL_ENTRIES: Final = 100
@@ -18,7 +20,7 @@ USUAL_ENTRIES: Final = 100
 class UsageAsk:
     """Which usage is asked for: [from_, until) in seconds UTC, None unbounded; "" any request.
 
-    ``after`` is the ledger position an earlier page ended at.
+    ``begin`` is where an earlier page ended.
     """
 
     operator_id: str
@@ -26,7 +28,7 @@ class UsageAsk:
     until: int | None
     request_id: str
     page_size: int
-    after: int
+    begin: UsePlace
 
     @property
     def filters(self) -> Filters:
@@ -42,8 +44,8 @@ def usage_ask(request: ListUsageRequest, operator_id: str) -> UsageAsk:
         faults.append(Violation("request_id", f"use {REQUEST_ID_FORM}"))
     if not 0 <= request.page_size <= MOST_ENTRIES:
         faults.append(Violation("page_size", f"use 1 to {MOST_ENTRIES}, or 0 for {USUAL_ENTRIES}"))
-    after = position_of(request.page_token, (operator_id, from_, until, request.request_id))
-    if after is None:
+    begin = usage_begin(request.page_token, (operator_id, from_, until, request.request_id))
+    if begin is None:
         faults.append(
             Violation(
                 "page_token",
@@ -51,10 +53,10 @@ def usage_ask(request: ListUsageRequest, operator_id: str) -> UsageAsk:
                 " request_id",
             )
         )
-    if faults or after is None:
+    if faults or begin is None:
         raise invalid(*faults)
     page_size = request.page_size or USUAL_ENTRIES
-    return UsageAsk(operator_id, from_, until, request.request_id, page_size, after)
+    return UsageAsk(operator_id, from_, until, request.request_id, page_size, begin)
 
 
 def month_asked(name: str, now: int) -> Month:

@@ -11,7 +11,7 @@ from creditgate.v1 import usage_service_pb2 as usage_pb
 from gateway.authenticate.caller import Caller
 from gateway.clock import Clock
 from gateway.note import note_faults
-from gateway.settle.answer import rule_message, usage_entries
+from gateway.settle.answer import rule_message
 from gateway.settle.entry_into_force import (
     Present,
     plan_to_withdraw,
@@ -19,12 +19,12 @@ from gateway.settle.entry_into_force import (
     require_new_rule,
 )
 from gateway.settle.listing import dated_page
-from gateway.settle.paging import page_token
 from gateway.settle.plan_request import MOST_REASON, new_price_plan, new_sharing_rule
 from gateway.settle.priced import require_known_rebates, require_sound
-from gateway.settle.request import usage_ask
+from gateway.settle.request import UsageAsk, usage_ask
 from gateway.settle.shares import SHARING_RULE
 from gateway.settle.usage import UsageReader
+from gateway.settle.usage_pages import UsagePage, usage_page, usage_token
 from gateway.settle.views import RatedPast, SettlementFeed, SettlementView
 from gateway.settle.whose import operator_asked
 from operators.log import AuthorityLog, Draft
@@ -35,12 +35,18 @@ raises Refused. Pure."""
 
 
 class UsageService:
-    """Shows operators what they used, and administrators any operator's."""
+    """Shows operators what they used, and administrators any operator's.
 
-    def __init__(self, reader: UsageReader, feed: SettlementFeed, clock: Clock) -> None:
+    No page has more than ``most_bytes``.
+    """
+
+    def __init__(
+        self, reader: UsageReader, feed: SettlementFeed, clock: Clock, most_bytes: int
+    ) -> None:
         self._reader = reader
         self._feed = feed
         self._clock = clock
+        self._most_bytes = most_bytes
 
     async def list_usage(
         self, request: usage_pb.ListUsageRequest, caller: Caller
@@ -48,21 +54,22 @@ class UsageService:
         """Answer ListUsage; raises Refused."""
         operator_id = operator_asked(request.operator_id, caller, self._feed.current().authority)
         ask = usage_ask(request, operator_id)
-        page = await asyncio.to_thread(
-            self._reader.answers,
-            operator_id,
+        page = await asyncio.to_thread(self._page, ask)
+        return usage_pb.ListUsageResponse(
+            entries=page.entries,
+            next_page_token="" if page.end is None else usage_token(page.end, ask.filters),
+        )
+
+    def _page(self, ask: UsageAsk) -> UsagePage:
+        found = self._reader.answers(
+            ask.operator_id,
             from_=ask.from_,
             until=ask.until,
             request_id=ask.request_id,
-            after=ask.after,
+            after=ask.begin.sequence - 1,
             least_entries=ask.page_size,
         )
-        return usage_pb.ListUsageResponse(
-            entries=(entry for answer in page.answers for entry in usage_entries(answer)),
-            next_page_token=(
-                page_token(page.answers[-1].sequence, ask.filters) if page.more else ""
-            ),
-        )
+        return usage_page(found, ask.begin, self._most_bytes)
 
 
 class SettlementService:

@@ -1,7 +1,7 @@
 """The port to the usage ledger: what settlement needs to read of it."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from creditgate.v1.vocabulary_pb2 import Purpose
 
@@ -80,6 +80,13 @@ class MeteredAnswer:
     served_at: int
     lines: tuple[MeteredLine, ...]
     entries: tuple[MeteredEntry, ...]
+
+
+class UsePlace(NamedTuple):
+    """An entry of the ledger, by the sequence of its answer and its number in that, from 0."""
+
+    sequence: int
+    number: int
 
 
 @dataclass(frozen=True, slots=True)

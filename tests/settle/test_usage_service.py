@@ -1,5 +1,7 @@
 """UsageService: whose usage is shown, page by page."""
 
+from collections import Counter
+
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 
@@ -8,8 +10,9 @@ from creditgate.v1 import usage_service_pb2 as usage_pb
 from creditgate.v1.refusal_pb2 import RefusalReason
 from creditgate.v1.vocabulary_pb2 import Interval, Purpose
 from gateway.authenticate.caller import Caller
+from gateway.settle.paging import page_token
 from tests.settle.ledger import entry
-from tests.settle.world import ADMINISTRATOR, ALPHA, MARCH, NOW, World, caller
+from tests.settle.world import ADMINISTRATOR, ALPHA, MARCH, MOST_BYTES, NOW, World, caller
 
 
 async def _list(
@@ -79,6 +82,44 @@ async def test_pages_together_show_every_entry_once_and_never_split_an_answer(
                 break
             assert len(page.entries) >= page_size
         assert seen == expected
+
+
+@pytest.mark.parametrize("page_size", [1, 7, 1_000])
+async def test_an_answer_that_no_message_holds_is_split_and_nothing_else_is(
+    world: World, page_size: int
+) -> None:
+    sizes = [3, 120, 12, 2, 15, 90]
+    for number, size in enumerate(sizes):
+        world.usage.serve("alpha", NOW, *(entry(f"{number}-{i}") for i in range(size)))
+    expected = [f"{number}-{i}" for number, size in enumerate(sizes) for i in range(size)]
+    seen: list[str] = []
+    token = ""
+    while token or not seen:
+        page = await _list(world, page_size=page_size, page_token=token)
+        assert page.entries
+        assert page.ByteSize() <= MOST_BYTES
+        held = Counter(int(each.name.rsplit("/", 1)[1].split("-")[0]) for each in page.entries)
+        split = {number for number, count in held.items() if count < sizes[number]}
+        assert all(sizes[number] > 40 for number in split)
+        seen += _records(page)
+        token = page.next_page_token
+        # Use that comes while somebody pages is listed behind all that was there.
+        if len(sizes) < 10:
+            expected.append(f"late-{len(expected)}")
+            sizes.append(1)
+            world.usage.serve("alpha", NOW, entry(expected[-1]))
+    assert seen == expected
+
+
+async def test_token_of_whole_answers_goes_on_behind_them(world: World) -> None:
+    for record in "abc":
+        world.usage.serve("alpha", NOW, entry(record))
+    filters = "alpha", None, None, ""
+    assert _records(await _list(world, page_token=page_token(2, filters))) == ["c"]
+    for wrong in ("0", "2.0", "2.x", "-1", "2.1.1"):
+        with pytest.raises(Refused) as refusal:
+            await _list(world, page_token=page_token(wrong, filters))
+        assert _fields(refusal) == ["page_token"]
 
 
 async def test_period_and_request_narrow_the_listing(world: World) -> None:

@@ -35,6 +35,10 @@ APRIL = 1_775_001_600
 """2026-04-01T00:00:00Z."""
 
 
+MOST_BYTES = 4_096
+"""Of a page of usage."""
+
+
 @dataclass(frozen=True)
 class View:
     """One state of authority, as far as settlement looks."""
@@ -82,7 +86,7 @@ class World:
     def __post_init__(self) -> None:
         self.log = SqlAuthorityLog(self.engines.authority)
         self.feed = FoldingFeed(self.log)
-        self.usage_service = UsageService(self.usage, self.feed, self.clock)
+        self.usage_service = UsageService(self.usage, self.feed, self.clock, MOST_BYTES)
         past = SqlRatedPast(self.engines, self.clock)
         self.settlement_service = SettlementService(self.log, past, self.feed)
 

@@ -5,12 +5,13 @@ from sqlalchemy import insert, update
 
 from creditgate.v1.usage_service_pb2 import UsageEntry
 from creditgate.v1.vocabulary_pb2 import Purpose
-from gateway.documents.uses import StatementUses, UsePlace, UsesWanted
+from gateway.documents.uses import StatementUses, UsesWanted
 from gateway.federation.asking.tables import REGION_ANSWERS, REGION_USES
 from gateway.federation.asking.uses import NOT_PASSED_ON
 from gateway.meter.reader import SqlUsageReader
 from gateway.settle.answer import usage_entries
 from gateway.settle.month import month_named
+from gateway.settle.usage import UsePlace
 from gateway.settlement.region_entries import region_entries
 from gateway.storage.engines import Engines
 from tests.settle.month import Served

@@ -156,8 +156,8 @@ class ListUsageRequest(_message.Message):
     request_id: _builtins.str
     """Only entries of this request; empty means all."""
     page_size: _builtins.int
-    """Most to return, 1 to 1,000; 0 means 100. A page may hold a few more so as not
-    to split one answer's entries.
+    """Most to return, 1 to 1,000; 0 means 100. A page may hold more so as not to split one
+    answer's entries; an answer that is too large for one message is split over pages.
     """
     page_token: _builtins.str
     """Token from an earlier page (AIP-158)."""
