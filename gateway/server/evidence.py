@@ -96,7 +96,7 @@ async def evidence_of(
 
     async with AsyncExitStack() as stack:
         transparency = await stack.enter_async_context(
-            transparency_of(log_keys, engines, line, clock, issuer)
+            transparency_of(log_keys, engines, line, clock, issuer, config.max_message_bytes)
         )
         services["DisclosureService"] += transparency.services
         routes += transparency.routes

@@ -45,12 +45,17 @@ def grpc_tls(tls: TlsFiles) -> grpc.ServerCredentials:
     )
 
 
+def most_sent(config: GatewayConfig) -> int:
+    """Return how many bytes a message that is sent may have."""
+    # A little room beside the records for the receipt of an answer.
+    return config.max_message_bytes + 65_536
+
+
 def options(config: GatewayConfig) -> list[tuple[str, Any]]:
     """Return the options of the gRPC server: limits of sizes, counts and pings."""
     return [
         ("grpc.so_reuseport", int(config.workers > 1)),
-        # A little room beside the records for the receipt of an answer.
-        ("grpc.max_send_message_length", config.max_message_bytes + 65_536),
+        ("grpc.max_send_message_length", most_sent(config)),
         ("grpc.max_receive_message_length", config.max_request_bytes),
         ("grpc.max_concurrent_streams", config.max_streams_per_client),
         ("grpc.max_allowed_incoming_connections", most_grpc()),

@@ -47,7 +47,15 @@ from gateway.server.guard import Guard
 from gateway.server.health import tell_keepers_health
 from gateway.server.keeping import keeping
 from gateway.server.line import Line, line_within
-from gateway.server.listening import TlsFiles, address, grpc_tls, issuer_of, options, reachable
+from gateway.server.listening import (
+    TlsFiles,
+    address,
+    grpc_tls,
+    issuer_of,
+    most_sent,
+    options,
+    reachable,
+)
 from gateway.server.methods import Method, contract_methods
 from gateway.server.people import sign_in_desk
 from gateway.server.policies import Policies
@@ -247,7 +255,12 @@ async def _serving(grounds: Grounds, line: Line, https: socket.socket) -> AsyncG
             federation.require_region,
         )
         transport = Transport(
-            methods, guard, refusals, grounds.telemetry, config.max_concurrent_calls
+            methods,
+            guard,
+            refusals,
+            grounds.telemetry,
+            config.max_concurrent_calls,
+            most_sent(config),
         )
         server.add_generic_rpc_handlers((transport,))
         health = _add_standard_services(server)

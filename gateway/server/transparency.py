@@ -59,9 +59,10 @@ async def transparency_of(
     line: Line,
     clock: Clock,
     issuer: str,
+    most_bytes: int,
 ) -> AsyncGenerator[Transparency]:
     """Give what proves the disclosure while the context lasts; at the other end of ``line`` is
-    who writes the log.
+    who writes the log, and no proof of a subject has more than ``most_bytes``.
 
     Raises AnotherLog and ValueError where the installation's key or secret is not that of the
     store's log, OSError, and what the stores raise when they cannot be read.
@@ -87,7 +88,7 @@ async def transparency_of(
             map_reader,
             progress,
             (TransparencyService(log, events, shares),),
-            SubjectProofService(map_reader, engines.records, salts, progress, clock),
+            SubjectProofService(map_reader, engines.records, salts, progress, clock, most_bytes),
             [
                 *log_routes(log, shares, below, entries=True),
                 links_route(links, shares, LogId.DISCLOSURE.path, below),

@@ -48,6 +48,7 @@ class Transport(grpc.GenericRpcHandler):
     """Serves the methods of the contract; see the module.
 
     ``most_calls`` is how many calls are worked on at once (`Places`); more are refused.
+    ``most_bytes`` is the largest message that gRPC sends; a larger answer is refused.
     """
 
     def __init__(
@@ -57,11 +58,13 @@ class Transport(grpc.GenericRpcHandler):
         refusals: RefusalLog,
         telemetry: Telemetry,
         most_calls: int,
+        most_bytes: int,
     ) -> None:
         self.guard = guard
         self.refusals = refusals
         self.telemetry = telemetry
         self.places = Places(most_calls)
+        self.most_bytes = most_bytes
         self.last_words = LastWords()
         self._methods = methods
 
@@ -116,7 +119,7 @@ class _Call:
                 step("answered")
             if left := told_left():
                 context.set_trailing_metadata((*self._trailers, *left))
-            whole = answer if type(answer) is bytes else answer.SerializeToString()
+            whole = self._whole(answer)
             require_in_time()
             ending.status = "OK"
             return whole
@@ -144,7 +147,7 @@ class _Call:
                 request, caller = self._admitted(incoming, context)
                 async for answer in method.serve(request, caller):
                     self._authenticate(context)
-                    whole = answer if type(answer) is bytes else answer.SerializeToString()
+                    whole = self._whole(answer)
                     require_in_time()
                     gone_out()
                     yield whole
@@ -158,6 +161,14 @@ class _Call:
         finally:
             self._leave()
             ending.count()
+
+    def _whole(self, answer: bytes | Message) -> bytes:
+        """Return an answer as it is sent. Raises Refused ANSWER_TOO_LARGE."""
+        whole = answer if isinstance(answer, bytes) else answer.SerializeToString()
+        # gRPC would end the call by a status alone, without a reason, and nobody would log it.
+        if len(whole) > self._transport.most_bytes:
+            raise _too_large()
+        return whole
 
     async def _prove(self, context: Context) -> None:
         """Use up the call's proof; a stream is admitted by one (RFC 9449). Raises Refused.
@@ -338,6 +349,14 @@ def _readable(method: Method, message: bytes) -> Message | None:
         return _parsed(method, message)
     except Refused:
         return None
+
+
+def _too_large() -> Refused:
+    return Refused(
+        RefusalReason.REFUSAL_REASON_ANSWER_TOO_LARGE,
+        "The answer would pass the size of one message; ask for less at once: fewer items or"
+        " subjects, a shorter period, or smaller pages.",
+    )
 
 
 def _too_silent(seconds: int) -> Refused:

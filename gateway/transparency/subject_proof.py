@@ -40,7 +40,7 @@ Shown = Callable[[str, str], bool]
 
 
 class SubjectProofService:
-    """Proves the sets of a subject's public items."""
+    """Proves the sets of a subject's public items, in answers of at most ``most_bytes``."""
 
     def __init__(
         self,
@@ -49,20 +49,22 @@ class SubjectProofService:
         salts: Salts,
         progress: LogProgress,
         clock: Clock,
+        most_bytes: int,
     ) -> None:
         self._map = disclosure_map
         self._records = records
         self._members = Members(salts)
         self._progress = progress
         self._clock = clock
+        self._most_bytes = most_bytes
 
     async def get_subject_proof(
         self, request: pb.GetSubjectProofRequest, shown: Shown | None
     ) -> pb.GetSubjectProofResponse:
         """Answer GetSubjectProof: what is not ``shown`` by item and digest alone; None shows all.
 
-        Raises Refused INVALID_REQUEST, and TEMPORARILY_UNAVAILABLE while the map is behind what
-        has ended or expired.
+        Raises Refused INVALID_REQUEST, ANSWER_TOO_LARGE, and TEMPORARILY_UNAVAILABLE while the map
+        is behind what has ended or expired.
         """
         _require_valid(request)
         ask = SubjectAsk(request.subject, None, True, ())
@@ -77,6 +79,12 @@ class SubjectProofService:
                 )
             self._progress.nudge()
             await asyncio.sleep(_LOOK_SECONDS)
+        if answer.ByteSize() > self._most_bytes:
+            raise Refused(
+                RefusalReason.REFUSAL_REASON_ANSWER_TOO_LARGE,
+                "What proves all the subject's records would pass the size of one message;"
+                " GetSubjectRecords proves those of the items that you name.",
+            )
         return answer
 
     async def _answer(

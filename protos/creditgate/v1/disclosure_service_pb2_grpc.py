@@ -148,7 +148,8 @@ class DisclosureServiceServicer(object):
         is refused while that is suspended or revoked (OPERATOR_SUSPENDED, OPERATOR_REVOKED), has
         no licence in force (NO_LICENCE), or may be answered nothing (EMERGENCY_BRAKE). RATE_EXCEEDED: each proof counts as a subject where the
         operator's rate is cut, and each caller has a rate of its own, 60 at once and then one a
-        second in each process that serves.
+        second in each process that serves. ANSWER_TOO_LARGE: one message does not hold what proves all
+        the subject's records; GetSubjectRecords proves those of the items that it names.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

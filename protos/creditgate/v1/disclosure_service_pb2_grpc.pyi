@@ -68,7 +68,8 @@ class DisclosureServiceStub:
     is refused while that is suspended or revoked (OPERATOR_SUSPENDED, OPERATOR_REVOKED), has
     no licence in force (NO_LICENCE), or may be answered nothing (EMERGENCY_BRAKE). RATE_EXCEEDED: each proof counts as a subject where the
     operator's rate is cut, and each caller has a rate of its own, 60 at once and then one a
-    second in each process that serves.
+    second in each process that serves. ANSWER_TOO_LARGE: one message does not hold what proves all
+    the subject's records; GetSubjectRecords proves those of the items that it names.
     """
 
 @_typing.type_check_only
@@ -111,7 +112,8 @@ class DisclosureServiceAsyncStub(DisclosureServiceStub):
     is refused while that is suspended or revoked (OPERATOR_SUSPENDED, OPERATOR_REVOKED), has
     no licence in force (NO_LICENCE), or may be answered nothing (EMERGENCY_BRAKE). RATE_EXCEEDED: each proof counts as a subject where the
     operator's rate is cut, and each caller has a rate of its own, 60 at once and then one a
-    second in each process that serves.
+    second in each process that serves. ANSWER_TOO_LARGE: one message does not hold what proves all
+    the subject's records; GetSubjectRecords proves those of the items that it names.
     """
 
 class DisclosureServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -199,7 +201,8 @@ class DisclosureServiceServicer(metaclass=_abc_1.ABCMeta):
         is refused while that is suspended or revoked (OPERATOR_SUSPENDED, OPERATOR_REVOKED), has
         no licence in force (NO_LICENCE), or may be answered nothing (EMERGENCY_BRAKE). RATE_EXCEEDED: each proof counts as a subject where the
         operator's rate is cut, and each caller has a rate of its own, 60 at once and then one a
-        second in each process that serves.
+        second in each process that serves. ANSWER_TOO_LARGE: one message does not hold what proves all
+        the subject's records; GetSubjectRecords proves those of the items that it names.
         """
 
 def add_DisclosureServiceServicer_to_server(servicer: DisclosureServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -125,8 +125,8 @@ class _RefusalReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Refusal
     (FAILED_PRECONDITION).
     """
     REFUSAL_REASON_ANSWER_TOO_LARGE: _RefusalReason.ValueType  # 30
-    """The answer would pass the size of one message: name fewer items, or use
-    BatchGetSubjectRecords, which splits it (RESOURCE_EXHAUSTED).
+    """The answer would pass the size of one message: ask for less at once, such as fewer items or
+    smaller pages, or use BatchGetSubjectRecords, which splits it (RESOURCE_EXHAUSTED).
     """
     REFUSAL_REASON_TOKEN_REVOKED: _RefusalReason.ValueType  # 31
     """The token, or the grant it comes from, was revoked (UNAUTHENTICATED; RFC 7009)."""
@@ -323,8 +323,8 @@ REFUSAL_REASON_NO_PRICE_PLAN: RefusalReason.ValueType  # 29
 (FAILED_PRECONDITION).
 """
 REFUSAL_REASON_ANSWER_TOO_LARGE: RefusalReason.ValueType  # 30
-"""The answer would pass the size of one message: name fewer items, or use
-BatchGetSubjectRecords, which splits it (RESOURCE_EXHAUSTED).
+"""The answer would pass the size of one message: ask for less at once, such as fewer items or
+smaller pages, or use BatchGetSubjectRecords, which splits it (RESOURCE_EXHAUSTED).
 """
 REFUSAL_REASON_TOKEN_REVOKED: RefusalReason.ValueType  # 31
 """The token, or the grant it comes from, was revoked (UNAUTHENTICATED; RFC 7009)."""
