@@ -116,8 +116,15 @@ def _show_blocks(sheet: Sheet, terminal: "Console") -> None:
 
 
 def as_dict(message: Message) -> dict[str, object]:
-    """Return a message as JSON has it, with the protos' own field names."""
-    return MessageToDict(message, preserving_proto_field_name=True)
+    """Return a message as JSON has it, with the protos' own field names.
+
+    Numbers of 0, empty texts and lists are there too: a script reads them without asking first.
+    """
+    return MessageToDict(
+        message,
+        preserving_proto_field_name=True,
+        always_print_fields_with_no_presence=True,
+    )
 
 
 def print_json(document: object) -> None:

@@ -107,7 +107,7 @@ async def test_a_repair_is_followed_found_mended_and_certified(desk: Desk, tmp_p
 
     found = await desk.answer("reconcile", file, "--reflects", str(event))
     assert (found["copies"], found["opened_findings"]) == ("2", "1")
-    assert "certificate" not in found
+    assert found["certificate"] == ""
     (finding,) = (await desk.answer("findings", "--state", "open"))["findings"]
     assert finding["kind"] == "FINDING_KIND_REPAIRED_HELD"
     assert finding["record"] == f"records/{repaired}"
@@ -120,7 +120,7 @@ async def test_a_repair_is_followed_found_mended_and_certified(desk: Desk, tmp_p
     lines = file.read_text(encoding="utf-8").splitlines()
     file.write_text("".join(f"{line}\n" for line in lines if kept in line), encoding="utf-8")
     acknowledged = await desk.answer("acknowledge", str(event))
-    assert acknowledged == {"acknowledged_removals": 1}
+    assert acknowledged == {"acknowledged_removals": 1, "outstanding_removals": "0"}
     assert "still owed" in await desk.shown("acknowledge", str(event))
     told = await desk.shown("reconcile", file, "--reflects", str(event), "--request-id", "mended")
     assert "symbols" in told
@@ -135,7 +135,7 @@ async def test_a_repair_is_followed_found_mended_and_certified(desk: Desk, tmp_p
     assert (fallen.status, fallen.out) == (1, "")
     assert "attested anew" in fallen.told
     listed = await desk.answer("attestations")
-    assert [each.get("certified") for each in listed["attestations"]][1:] == [True, None]
+    assert [each["certified"] for each in listed["attestations"]][1:] == [True, False]
     listed["attestations"] = listed["attestations"][1:]
     assert [each["copies"] for each in listed["attestations"]] == ["1", "2"]
 

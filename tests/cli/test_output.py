@@ -6,6 +6,7 @@ from io import StringIO
 import pytest
 import rfc8785
 import typer
+from google.protobuf.json_format import ParseDict
 from google.protobuf.timestamp_pb2 import Timestamp
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,7 +19,7 @@ from creditgate.v1.disclosed_record_pb2 import DisclosedRecord
 from creditgate.v1.vocabulary_pb2 import Purpose
 from gateway.cli import terms
 from gateway.cli.content import canonical_json
-from gateway.cli.output import Sheet, show_sheet, utc, yuan
+from gateway.cli.output import Sheet, as_dict, show_sheet, utc, yuan
 from gateway.cli.record import records_sheet
 from gateway.cli.tables import column_widths
 from gateway.cli.usage import statement_sheets
@@ -42,6 +43,17 @@ def test_yuan_show_every_micro_yuan(micro_yuan: int) -> None:
 @given(_CONTENT)
 def test_content_is_written_as_rfc_8785_says(content: dict[str, str | int | bool]) -> None:
     assert canonical_json(content) == rfc8785.dumps(content)
+
+
+def test_scripts_find_every_field_that_an_answer_cannot_leave_unset() -> None:
+    line = pb.StatementLine(item="penalty")
+    answer = pb.GetStatementResponse(statement=pb.Statement(month="1999-01", lines=[line]))
+    told = as_dict(answer)["statement"]
+    assert isinstance(told, dict)
+    assert (told["total_micro_yuan"], told["total_entries"], told["shares"]) == ("0", "0", [])
+    assert told["lines"][0]["fee_micro_yuan"] == "0"
+    assert as_dict(pb.GetStatementResponse()) == {}, "a message that is not there is not told"
+    assert ParseDict(as_dict(answer), pb.GetStatementResponse()) == answer
 
 
 def test_times_are_shown_in_utc() -> None:

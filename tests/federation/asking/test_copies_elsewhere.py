@@ -124,7 +124,7 @@ async def test_a_removal_for_another_region_is_asked_of_the_firm_and_told_to_the
         (finding,) = (await copies(world.one, "findings", "--json")).json["findings"]
         assert (finding["region"], finding["record"]) == (world.two.entity_id, name)
         acknowledged = await copies(world.one, "acknowledge", "--regions", "1", "--json")
-        assert acknowledged.json == {"acknowledged_removals": 1}
+        assert acknowledged.json == {"acknowledged_removals": 1, "outstanding_removals": "0"}
         async with world.one.gateway.channel("alpha-one") as channel:
             again = await Disclosures(channel).acknowledge_elsewhere([1], int(time.time()))
             assert (again.acknowledged_removals, again.outstanding_removals) == (0, 0)
