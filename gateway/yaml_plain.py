@@ -16,8 +16,8 @@ TEXT: Final = f"{_TAG}str"
 """The tag of text."""
 MERGE: Final = f"{_TAG}merge"
 """The tag of ``<<``, the key that takes over what another mapping says."""
-_WHOLE: Final = re.compile(r"-?(?:0|[1-9][0-9]{0,17})")
-_FRACTION: Final = re.compile(r"-?(?:0|[1-9][0-9]{0,17})\.[0-9]{1,18}")
+_WHOLE: Final = re.compile(r"[-+]?(?:0|[1-9][0-9]{0,17})")
+_FRACTION: Final = re.compile(r"[-+]?(?:0|[1-9][0-9]{0,17})\.[0-9]{1,18}")
 _OTHERWISE: Final = "or put text in quotes"
 _NUMBER: Final = (
     f"this is read as a number: write plain digits, 18 at most, such as 12 or 0.5, {_OTHERWISE}"
@@ -37,7 +37,7 @@ def _is_fraction(written: str) -> bool:
 
 
 def _is_flag(written: str) -> bool:
-    return written in {"true", "false"}
+    return written.lower() in {"true", "false"}
 
 
 def _is_day(written: str) -> bool:

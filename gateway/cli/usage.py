@@ -148,7 +148,7 @@ def statement_sheets(bill: pb.Statement, most: int | None = None) -> tuple[Sheet
         for each in bill.adjustments
     )
     totals += (
-        (f"credit {each.credit_note_id[:8]}", "", "", "", "", yuan(-each.amount_micro_yuan))
+        (_credited(each), "", "", "", "", yuan(-each.amount_micro_yuan))
         for each in bill.credit_notes
     )
     if len(totals) > 1:
@@ -169,3 +169,9 @@ def statement_sheets(bill: pb.Statement, most: int | None = None) -> tuple[Sheet
         ),
         Sheet(f"Shares of {head}", ("beneficiary", "yuan"), shares, frozenset({"yuan"})),
     )
+
+
+def _credited(note: pb.CreditNote) -> str:
+    if note.trued_up_month:
+        return f"credit of {note.trued_up_month} put right"
+    return f"credit {note.credit_note_id[:8]}"

@@ -34,6 +34,7 @@ from gateway.federation.recognition.tables import RECOGNITIONS
 from gateway.federation.witness.tables import SPLIT_VIEWS
 from gateway.meter.replays import REPLAYS
 from gateway.reports.tables import REPORTS
+from gateway.settlement.tables import CLOSINGS
 from gateway.settlement.tables import METADATA as SETTLEMENT
 from gateway.usage.tables import AGREEMENT_DUTIES, COSIGNATURES
 from operators.tables import AUTHORITY_LOG
@@ -76,7 +77,9 @@ _KEPT: Final = (
     # What they are of the versions have the digests of.
     Kept(CLEARING_VERSIONS, "evidence", frozenset({"home_entries", "asking_entries"})),
     *(Kept(each, "evidence") for each in CLEARING_AMOUNTS.sorted_tables),
-    *(Kept(each, "evidence") for each in SETTLEMENT.sorted_tables),
+    # By which notes a month was put right its statement tells, where it was.
+    Kept(CLOSINGS, "evidence", frozenset({"known_notes"})),
+    *(Kept(each, "evidence") for each in SETTLEMENT.sorted_tables if each is not CLOSINGS),
     # The document is forgotten when its time is over; its digest stays.
     Kept(REPORTS, "evidence", frozenset({"document"})),
 )

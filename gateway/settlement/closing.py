@@ -106,7 +106,9 @@ class Closer:
         Both as the ledger stands now; raises LookupError where ``right`` names what it does not
         know.
         """
-        asked = _Asked(operator_id, month, self._months.position(operator_id), books)
+        closed = self._closings.closed(operator_id, month.name)
+        form = SHARING_FORM if closed is None else closed.statement.sharing_form
+        asked = _Asked(operator_id, month, self._months.position(operator_id), books, form)
         return self._rated(asked), self._rated(asked, right)
 
     def trued_up(self, operator_id: str, month: Month) -> list[CreditNote]:
@@ -172,7 +174,7 @@ class Closer:
     def _noted(self, operator_id: str, known: Sequence[KeptNote]) -> Mapping[Month, AboutMonth]:
         """Return the notes about uses, by month."""
         noted = [(each.note, each.proven) for each in known if not each.note.statement_month]
-        places = {place_of(*each) for each in noted}
+        places = {place for each in noted if (place := place_of(*each)) is not None}
         served = self._months.served_at(operator_id, places) if places else {}
         return by_month(noted, {place: month_of(at) for place, at in served.items()})
 
@@ -233,11 +235,13 @@ class Closer:
         self, asked: "_Asked", noted: Mapping[Month, AboutMonth], closed: Sequence[Statement]
     ) -> Iterator[CreditNote]:
         """Yield what puts right what was given back of months, in order, where it is not right."""
+        forms = {statement.month: statement.sharing_form for statement in closed}
         for month in sorted(noted, key=_name):
             notes, right = noted[month]
             if right is None:
                 continue
-            of_month = asked._replace(month=month)
+            # As it was booked, so that what is right moves nothing.
+            of_month = asked._replace(month=month, form=forms.get(month.name, asked.form))
             note = true_up(
                 asked.month.name,
                 self._rated(of_month),

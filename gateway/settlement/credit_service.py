@@ -142,7 +142,9 @@ class CreditService:
 
     def _proven(self, kept: KeptNote, operator_id: str) -> Overcharge | WrongStatement:
         """Return what the evidence of a note proved when it was made."""
-        return kept.proven or self._verify(kept.evidence, operator_id)
+        if kept.proven is not None:
+            return kept.proven
+        return self._verify(self._notes.evidence(kept.note.credit_note_id), operator_id)
 
     def _made_of_statement(
         self, proven: WrongStatement, kept: Sequence[KeptNote]

@@ -24,11 +24,10 @@ _NOTE = CREDIT_NOTES.c
 
 
 class KeptNote(NamedTuple):
-    """A credit note, or one of nothing where nothing was left to give back; the evidence it rests
-    on, and what that proved of a use, None where that was not kept."""
+    """A credit note, or one of nothing where nothing was left to give back, and what its evidence
+    proved of a use, None where that was not kept."""
 
     note: CreditNote
-    evidence: bytes
     proven: Overcharge | None
 
 
@@ -62,7 +61,7 @@ class SqlCreditNotes:
     def of_operator(self, operator_id: str) -> KnownNotes:
         """Return what is known of an operator's notes."""
         query = (
-            select(_NOTE.document, _NOTE.evidence, _NOTE.proven)
+            select(_NOTE.document, _NOTE.proven)
             .where(_NOTE.operator_id == operator_id)
             .order_by(_NOTE.created_at, _NOTE.credit_note_id)
         )
@@ -70,12 +69,17 @@ class SqlCreditNotes:
             notes = [
                 KeptNote(
                     message_of(bytes(row.document), CreditNote),
-                    bytes(row.evidence),
                     None if row.proven is None else proven_in(row.proven),
                 )
                 for row in connection.execute(query)
             ]
             return KnownNotes(notes, last_closed(connection, operator_id))
+
+    def evidence(self, note_id: str) -> bytes:
+        """Return the evidence that a note rests on, which may be some MiB."""
+        query = select(_NOTE.evidence).where(_NOTE.credit_note_id == note_id)
+        with reading(self._engine) as connection:
+            return bytes(connection.execute(query).scalar_one())
 
     def add(
         self,

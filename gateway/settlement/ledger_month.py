@@ -92,9 +92,12 @@ class LedgerMonth:
         self.position = position
         with snapshot(engine) as connection:
             self._reversed = self._reversals(connection)
+            credited = {
+                answer: credit.reversed_entries for answer, credit in self._reversed.items()
+            }
             self._right = {
                 sequence: use
-                for sequence, use in right_uses(connection, operator_id, right).items()
+                for sequence, use in right_uses(connection, operator_id, right, credited).items()
                 if self.from_ <= use.served_at < until and sequence <= position.sequence
             }
             self._net = NetAnswers(self._reversed, self._right)

@@ -47,8 +47,8 @@ class Reversed(NamedTuple):
 class AnswerBlock(NamedTuple):
     """Answers of the month, side by side, net of what was reversed of them.
 
-    ``elsewhere`` are those that charge chunks of other regions, by index; only of these ``lines``
-    are net, and ``entries`` none.
+    ``elsewhere`` are those that charge chunks of other regions, by index, which have no ``entries``;
+    of these and of answers that ought to be others ``lines`` are net too.
     """
 
     served_at: Sequence[int]
@@ -90,13 +90,14 @@ class NetAnswers:
     def _net(self, sequence: int, lines: str, entries: bytes, *, away: bool) -> tuple[str, bytes]:
         right = self._right.get(sequence)
         if right is not None:
-            lines, entries = right.right_lines, right.right_entries
+            lines = text_of(self.lines_left(sequence, right.right_lines))
+            entries = right.right_entries
         credited = self._reversed.get(sequence)
         if credited is not None:
             left = Counter(unpack_entries(entries)) - Counter(
                 unpack_entries(credited.reversed_entries)
             )
             entries = pack_entries(tuple(left.elements()))
-            if away:
+            if away and right is None:
                 lines = text_of(self.lines_left(sequence, lines))
         return lines, entries

@@ -31,11 +31,12 @@ class RightUse(NamedTuple):
 
 
 def right_uses(
-    connection: Connection, operator_id: str, right: RightLines
+    connection: Connection, operator_id: str, right: RightLines, credited: Mapping[int, bytes]
 ) -> Mapping[int, RightUse]:
     """Return the answers at the places of ``right``, by sequence; without those there are none of.
 
-    Raises LookupError for a line the store does not know.
+    ``credited`` are the entries that were reversed of answers, by sequence. Raises LookupError for a
+    line the store does not know.
     """
     found: dict[int, RightUse] = {}
     for some in pages(right):
@@ -58,7 +59,7 @@ def right_uses(
                 row.purpose,
                 row.lines,
                 lines_text(counts),
-                _entries(connection, row.entries, counts),
+                _entries(connection, row.entries, counts, credited.get(row.sequence, b"")),
             )
     return found
 
@@ -80,8 +81,11 @@ def _counts(connection: Connection, lines: Sequence[UsageLine]) -> tuple[LineCou
     return tuple(found)
 
 
-def _entries(connection: Connection, entries: bytes, counts: Sequence[LineCount]) -> bytes:
-    """Return those of an answer's entries that it ought to have, as many of each line."""
+def _entries(
+    connection: Connection, entries: bytes, counts: Sequence[LineCount], credited: bytes
+) -> bytes:
+    """Return those of an answer's entries that it ought to have, as many of each line: those that
+    were ``credited`` first, so that as many are left of them as of the lines."""
     left: Counter[int] = Counter()
     for line_no, records, _ in counts:
         left[line_no] += records
@@ -92,8 +96,9 @@ def _entries(connection: Connection, entries: bytes, counts: Sequence[LineCount]
             REVISIONS.c.sequence.in_(some)
         )
         line_of |= {row[0]: row[1] for row in connection.execute(query)}
+    gone = set(unpack_entries(credited))
     kept: list[int] = []
-    for sequence in sequences:
+    for sequence in sorted(sequences, key=lambda each: each not in gone):
         line_no = line_of.get(sequence, 0)
         if left[line_no] > 0:
             left[line_no] -= 1

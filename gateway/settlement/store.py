@@ -333,8 +333,18 @@ def _closed_month(row: Row[*tuple[object, ...]]) -> ClosedMonth:
         row.authority_sequence,
         row.closed_at,
         bytes(row.document),
-        None if row.known_notes is None else frozenset(json.loads(row.known_notes)),
+        None if row.known_notes is None else _ids_in(row.known_notes),
     )
+
+
+def _ids_in(text: str) -> frozenset[str]:
+    """Return the ids in a text as `_ids_text` makes it; none in what it did not make, by which the
+    statement comes out otherwise."""
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return frozenset()
+    return frozenset(map(str, found)) if isinstance(found, list) else frozenset()
 
 
 def _ids_text(ids: Iterable[str]) -> str:

@@ -54,15 +54,18 @@ def by_month(
     has the months of places in the log. Notes about what is at no place are left out."""
     found: defaultdict[Month, list[tuple[CreditNote, Overcharge | None]]] = defaultdict(list)
     for note, proven in noted:
-        month = month_of.get(place_of(note, proven))
+        place = place_of(note, proven)
+        month = None if place is None else month_of.get(place)
         if month is not None:
             found[month].append((note, proven))
     return {month: _about(some) for month, some in found.items()}
 
 
-def place_of(note: CreditNote, proven: Overcharge | None) -> int:
-    """Return the place in the log of the use that a note is about."""
-    return note.uses[0].usage_index if proven is None else proven.usage_index
+def place_of(note: CreditNote, proven: Overcharge | None) -> int | None:
+    """Return the place in the log of the use that a note is about, None where nothing tells."""
+    if proven is not None:
+        return proven.usage_index
+    return note.uses[0].usage_index if note.uses else None
 
 
 def _about(noted: Sequence[tuple[CreditNote, Overcharge | None]]) -> AboutMonth:

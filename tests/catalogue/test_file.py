@@ -121,7 +121,7 @@ def test_fault_is_told_with_its_line(old: str, new: str, line: int, place: str) 
         ("required: true}\n", "required: 0}\n", "content_fields[0].required: use true or false"),
         (
             "required: true}\n",
-            "required: True}\n",
+            "required: on}\n",
             "content_fields[0].required: this is read as true or",
         ),
         ("[某局]", "!!set {某局}", "sources: leave out the tag"),

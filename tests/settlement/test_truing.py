@@ -8,17 +8,28 @@ from random import Random
 import pytest
 
 from creditgate.rating.checking import check_statement
-from creditgate.rating.components import CAP, FLAT, GRADUATED, VOLUME, PriceComponent, Tier
+from creditgate.rating.components import (
+    CAP,
+    FLAT,
+    GRADUATED,
+    PER_SUBJECT,
+    VOLUME,
+    PriceComponent,
+    Tier,
+)
 from creditgate.rating.grounds import Grounds
 from creditgate.rating.plans import plan_bytes
 from creditgate.rating.prices import PricePlan
 from creditgate.refusal import Refused
 from creditgate.transparency.usage_evidence import CONFLICT
 from creditgate.v1.usage_log_pb2 import UsageLine
-from creditgate.v1.usage_service_pb2 import CreditNote
+from creditgate.v1.usage_service_pb2 import CreditedUse, CreditNote, Statement
+from gateway.federation.asking.tables import REGION_USES
 from gateway.settle.month import month_named
+from gateway.settle.shares import BY_CONTRIBUTION
 from gateway.settlement.checking import check_month
 from gateway.settlement.credit_store import SqlCreditNotes
+from gateway.settlement.documents import document_bytes
 from gateway.settlement.right_lines import Overcharge, RightLines, proves_more, together
 from gateway.settlement.store import NotesChanged
 from gateway.settlement.tables import CLOSINGS, CREDIT_NOTES
@@ -29,7 +40,7 @@ from tests.settle.world import APRIL, MARCH
 from tests.settlement.test_closing import FEE, amounts, closed, served
 from tests.settlement.test_credit import Desk
 from tests.settlement.test_worked_out import uses_of
-from tests.settlement.world import FEBRUARY, JANUARY, PLAN, Ledger, Months
+from tests.settlement.world import FEBRUARY, JANUARY, PLAN, RULE, Ledger, Months
 
 pytestmark = rarely_on_postgresql
 
@@ -145,6 +156,56 @@ async def test_how_things_stood_is_no_promise_to_who_works_a_statement_out(
         assert any("is taken back" in each for each in checked.unchecked)
 
 
+async def test_notes_that_take_back_without_putting_others_right_are_convicted(
+    months: Months, ledger: Ledger
+) -> None:
+    ledger.serve([served(JANUARY + 1, 1)])
+    _close(months, "2026-01")
+    honest = closed(months, "2026-01").statement
+    grounds = Grounds(uses_of(ledger), [plan_bytes(PLAN)], [])
+    for wrong in (
+        CreditNote(),
+        CreditNote(statement_month="2026-01"),
+        CreditNote(trued_up_month="2026-02"),
+        CreditNote(trued_up_month="2026-01", uses=[CreditedUse(usage_index=0)]),
+    ):
+        wrong.MergeFrom(
+            CreditNote(
+                credit_note_id="n", operator_id="alpha", month="2026-01", amount_micro_yuan=-FEE
+            )
+        )
+        padded = Statement()
+        padded.CopyFrom(honest)
+        padded.due_micro_yuan += FEE
+        padded.credit_notes.append(wrong)
+        assert check_statement(padded, grounds).overcharge == FEE
+
+
+@pytest.mark.parametrize("form", [0, 1])
+async def test_month_closed_in_an_older_sharing_form_is_put_right_in_that(
+    form: int, proofs: Proofs, months: Months, ledger: Ledger, engines: Engines
+) -> None:
+    ledger.serve(
+        [*(served(FEBRUARY + 5, 1, each) for each in "xyz"), served(FEBRUARY + 6, 2, "u")],
+        elsewhere={1},
+    )
+    ledger.serve([served(FEBRUARY + 7, 3, each) for each in "vw"])
+    with engines.records.begin() as connection:
+        connection.execute(REGION_USES.update().values(fee=20_000))
+    _close(months, "2026-01", "2026-02")
+    with engines.evidence.begin() as connection:
+        kept = closed(months, "2026-02").statement
+        kept.sharing_form = form
+        connection.execute(
+            CLOSINGS.update()
+            .where(CLOSINGS.c.month == "2026-02", CLOSINGS.c.operator_id == "alpha")
+            .values(known_notes=None, document=document_bytes(kept))
+        )
+    assert (await proofs.prove(2, line(1))) is not None
+    _close(months, "2026-03")
+    assert not any(x.trued_up_month for x in closed(months, "2026-03").statement.credit_notes)
+
+
 async def test_what_later_use_carries_to_the_cap_was_not_overcharged(
     proofs: Proofs, months: Months, ledger: Ledger
 ) -> None:
@@ -242,16 +303,51 @@ async def test_who_proves_what_would_cost_more_owes_nothing_for_it(
     assert _due(months, "2026-02") == 30_000
 
 
+@pytest.mark.parametrize(
+    ("credited", "prices", "subjects"),
+    [(1, [5_000], 3), (2, [5_000], 3), (1, [4_000, 5_000], 4), (2, [4_000, 5_000], 3)],
+)
+async def test_records_of_a_credited_use_are_reversed_where_subjects_and_sources_are_counted(
+    credited: int,
+    prices: list[int],
+    subjects: int,
+    proofs: Proofs,
+    months: Months,
+    ledger: Ledger,
+) -> None:
+    """What is left of it is counted once by records, by subjects and by who disclosed it."""
+    await _put(months, PriceComponent(component_id="s", kind=PER_SUBJECT, unit_price=7_001))
+    by_contribution = RULE.model_copy(
+        update={
+            "rule_id": "contribution",
+            "effective_from": FEBRUARY,
+            "source_division": BY_CONTRIBUTION,
+        }
+    )
+    months.put(JANUARY + 1, by_contribution)
+    await months.feed.refresh()
+    ledger.serve([served(FEBRUARY + 1, 1, subject) for subject in "xyz"])
+    ledger.serve([served(FEBRUARY + 2, 2, subject, "tax") for subject in "vw"])
+    # At another price, so that the line has several.
+    ledger.serve([served(FEBRUARY + 3, 3, "u")])
+    assert (await proofs.prove(0, *(line(1, price) for price in prices))) is not None
+    ledger.reverse(0, credited)
+    _close(months, "2026-01", "2026-02", "2026-03")
+    # What was credited is of the records that ought to count.
+    assert _due(months, "2026-02", "2026-03") == subjects * 7_001
+
+
 async def test_months_closed_before_this_was_so_are_worked_out_as_they_were(
     proofs: Proofs, months: Months, ledger: Ledger, engines: Engines
 ) -> None:
     ledger.serve([served(FEBRUARY + 1, 1, subject) for subject in "xyz"])
     _close(months, "2026-01", "2026-02")
     kept = closed(months, "2026-02")
-    with engines.evidence.begin() as connection:
-        connection.execute(CLOSINGS.update().values(known_notes=None))
     assert (await proofs.prove(0)) is not None
-    assert months.closer.worked_out_again(closed(months, "2026-02")) == kept.document
+    for told in (None, "[]", "{}", "x"):
+        with engines.evidence.begin() as connection:
+            connection.execute(CLOSINGS.update().values(known_notes=told))
+        assert months.closer.worked_out_again(closed(months, "2026-02")) == kept.document
     # A note that does not tell any more what it proved, as of those times, stays as it is.
     with engines.evidence.begin() as connection:
         connection.execute(CREDIT_NOTES.update().values(proven=None))
@@ -273,6 +369,7 @@ async def test_in_the_end_is_due_what_ought_to_be(
             (
                 PriceComponent(component_id="cap", kind=CAP, amount=random.randint(1, 9) * FEE),
                 PriceComponent(component_id="flat", kind=FLAT, amount=10_000),
+                PriceComponent(component_id="s", kind=PER_SUBJECT, unit_price=7_001),
                 PriceComponent(
                     component_id="t", kind=random.choice((GRADUATED, VOLUME)), tiers=tiers
                 ),
@@ -299,9 +396,9 @@ async def test_in_the_end_is_due_what_ought_to_be(
                     ]
                 )
             case 2 if reversible := [place for place, count in left.items() if count]:
+                # Once of each, some or all.
                 place = random.choice(reversible)
-                # The whole of what is left: which records a reversal takes is not asked here.
-                ledger.reverse(place, left[place])
+                ledger.reverse(place, random.randint(1, left[place]))
                 left[place] = 0
             case 3 | 4 if month_of:
                 place = random.choice(list(month_of))

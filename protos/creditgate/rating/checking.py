@@ -112,7 +112,7 @@ def _credited(statement: pb.Statement, earlier: Sequence[pb.Statement], faults: 
     for other in earlier:
         both_closed = statement.HasField("close_time") and other.HasField("close_time")
         for note in other.credit_notes if other.month == statement.month else ():
-            if note.trued_up_month and not both_closed:
+            if _is_true_up(note, other.month) and not both_closed:
                 # How things stand in an open month, and stand otherwise later.
                 continue
             name, amount = note.credit_note_id, note.amount_micro_yuan
@@ -120,12 +120,23 @@ def _credited(statement: pb.Statement, earlier: Sequence[pb.Statement], faults: 
                 require(faults, f"credit note {name[:8]}", amounts.get(name, 0), amount)
                 amounts[name] = max(amounts.get(name, 0), amount)
     for note in statement.credit_notes:
+        if note.amount_micro_yuan <= 0 and not _is_true_up(note, statement.month):
+            name, amount = note.credit_note_id, note.amount_micro_yuan
+            faults.append(Fault(f"credit note {name[:8]}", f"{amount}", "more than 0"))
+            amounts[name] = max(amounts[name], 0)
         whole = sum(use.amount_micro_yuan for use in note.uses)
         name = note.credit_note_id[:8]
         require(faults, f"credit note {name}, of its uses", note.amount_micro_yuan, whole)
         if (note.operator_id, note.month) != (statement.operator_id, statement.month):
             faults.append(Fault(f"credit note {name}", "of another month", statement.month))
     return sum(amounts.values())
+
+
+def _is_true_up(note: pb.CreditNote, month: str) -> bool:
+    """Tell whether a note of a statement of ``month`` puts right what others gave back, as its label
+    says: of its own month or one before, and about no use."""
+    places = {use.usage_index for use in note.uses}
+    return "" < note.trued_up_month <= month and places <= {-1}
 
 
 def _share_faults(statement: pb.Statement) -> Iterable[Fault]:
