@@ -170,6 +170,8 @@ NO_FACT_COLUMNS: Final[Mapping[str, str]] = MappingProxyType(
         " that were pardoned are logged",
         "challenges.again": "why a copy is asked for again, for which there is room of its own; what"
         " was found of it before is logged",
+        "settlement_closings.known_notes": "which credit notes a closing knew; what it put right by"
+        " them its statement says",
         "removal_duties.said_answers": _SAID,
         "removal_duties.said_since": _SAID,
         "usage_answers.asked_subjects": "how many subjects were asked about, which alerts follow"

@@ -77,7 +77,7 @@ _KEPT: Final = (
     # What they are of the versions have the digests of.
     Kept(CLEARING_VERSIONS, "evidence", frozenset({"home_entries", "asking_entries"})),
     *(Kept(each, "evidence") for each in CLEARING_AMOUNTS.sorted_tables),
-    # By which notes a month was put right its statement tells, where it was.
+    # What a closing put right by the notes it knew its statement says.
     Kept(CLOSINGS, "evidence", frozenset({"known_notes"})),
     *(Kept(each, "evidence") for each in SETTLEMENT.sorted_tables if each is not CLOSINGS),
     # The document is forgotten when its time is over; its digest stays.
