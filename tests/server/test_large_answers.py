@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
+from functools import partial
 from uuid import uuid4
 
 import pytest
@@ -9,14 +10,14 @@ import pytest_asyncio
 
 from creditgate.v1.credit_record_service_pb2 import BatchGetSubjectRecordsRequest
 from creditgate.v1.credit_record_service_pb2_grpc import CreditRecordServiceStub
-from creditgate.v1.disclosure_service_pb2 import GetSubjectProofRequest
+from creditgate.v1.disclosure_service_pb2 import GetCheckpointRequest, GetSubjectProofRequest
 from creditgate.v1.disclosure_service_pb2_grpc import DisclosureServiceStub
 from creditgate.v1.refusal_pb2 import REFUSAL_REASON_ANSWER_TOO_LARGE as TOO_LARGE
 from creditgate.v1.refusal_pb2 import REFUSAL_REASON_UNSPECIFIED
 from creditgate.v1.usage_service_pb2 import ListStatementUsesRequest, ListUsageRequest
 from creditgate.v1.usage_service_pb2_grpc import UsageServiceStub
 from tests.examples import rarely_on_postgresql
-from tests.installation import PUBLISHER, PURPOSE, Gateway, company, furnished
+from tests.installation import PUBLISHER, PURPOSE, Gateway, company, eventually, furnished
 from tests.patience import patiently
 from tests.server.calls import draft, publish, query
 from tests.server.test_transport import refusal, refusals_logged
@@ -77,6 +78,8 @@ async def test_a_proof_that_no_message_holds_is_refused_and_logged_as_that_alone
     request = GetSubjectProofRequest(subject=MUCH)
     async with gateway.channel() as channel:
         stub = DisclosureServiceStub(channel)
+        # Until then the map has some of the records, which may fit.
+        await eventually(partial(all_logged, stub), 60)
         told = await refusal(patiently(lambda: stub.GetSubjectProof(request)))
         assert told.reason == "ANSWER_TOO_LARGE"
         assert await stub.GetSubjectProof(GetSubjectProofRequest(subject=SUBJECTS[0]))
@@ -99,6 +102,13 @@ async def test_any_answer_that_no_message_holds_is_refused_with_details_and_logg
         uses.page_size = 100
         assert len((await stub.ListStatementUses(uses)).uses) == 100
     assert reasons_logged(gateway, "UsageService/ListStatementUses") == [TOO_LARGE]
+
+
+async def all_logged(stub: DisclosureServiceStub) -> bool:
+    """Tell whether the log has all that is published."""
+    answer = await patiently(lambda: stub.GetCheckpoint(GetCheckpointRequest()))
+    _, size, *_ = answer.checkpoint.splitlines()
+    return int(size) == len(SUBJECTS) * OF_EACH + OF_MUCH
 
 
 def reasons_logged(gateway: Gateway, method: str) -> list[int]:

@@ -246,7 +246,7 @@ async def test_what_its_subject_takes_back_in_the_region_that_gave_it_is_told_an
     async def passed_on() -> bool:
         return there.removals([elsewhere])[elsewhere].acknowledged_at is not None
 
-    await eventually(passed_on, 15)
+    await eventually(passed_on, 45)
 
 
 async def test_a_region_takes_back_no_more_than_what_it_gave(
