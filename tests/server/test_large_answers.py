@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from functools import partial
 from uuid import uuid4
 
+import grpc
 import pytest
 import pytest_asyncio
 
@@ -79,7 +80,7 @@ async def test_a_proof_that_no_message_holds_is_refused_and_logged_as_that_alone
     async with gateway.channel() as channel:
         stub = DisclosureServiceStub(channel)
         # Until then the map has some of the records, which may fit.
-        await eventually(partial(all_logged, stub), 60)
+        await eventually(partial(all_logged, channel), 60)
         told = await refusal(patiently(lambda: stub.GetSubjectProof(request)))
         assert told.reason == "ANSWER_TOO_LARGE"
         assert await stub.GetSubjectProof(GetSubjectProofRequest(subject=SUBJECTS[0]))
@@ -104,11 +105,12 @@ async def test_any_answer_that_no_message_holds_is_refused_with_details_and_logg
     assert reasons_logged(gateway, "UsageService/ListStatementUses") == [TOO_LARGE]
 
 
-async def all_logged(stub: DisclosureServiceStub) -> bool:
+async def all_logged(channel: grpc.aio.Channel) -> bool:
     """Tell whether the log has all that is published."""
+    stub = DisclosureServiceStub(channel)
     answer = await patiently(lambda: stub.GetCheckpoint(GetCheckpointRequest()))
     _, size, *_ = answer.checkpoint.splitlines()
-    return int(size) == len(SUBJECTS) * OF_EACH + OF_MUCH
+    return int(size) >= len(SUBJECTS) * OF_EACH + OF_MUCH
 
 
 def reasons_logged(gateway: Gateway, method: str) -> list[int]:
