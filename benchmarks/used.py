@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from itertools import islice, product
 from pathlib import Path
 from random import Random
+from shutil import rmtree
 from typing import Any, Final
 
 from sqlalchemy import Engine, insert
@@ -43,6 +44,8 @@ def used(root: Path, answers: int) -> Path:
     marker = root / _MARKER
     told = json.dumps({"answers": answers})
     if not marker.exists() or marker.read_text(encoding="utf-8") != told:
+        # What was broken off before it was whole is begun anew.
+        rmtree(root, ignore_errors=True)
         engines = open_engines("sqlite", root)
         upgrade_all(engines)
         _fill(engines.records, answers)
