@@ -137,10 +137,10 @@ class Closer:
         # Shares of what was closed before are worked out as they were then.
         form = closed.statement.sharing_form
         asked = _Asked(closed.operator_id, month, closed.position, books, form)
-        ids = closed.known_notes
+        ids = closed.known_notes or frozenset()
         known = self._notes.of_operator(closed.operator_id).notes if ids else ()
         statement = self._worked_out(
-            asked, [each for each in known if ids and each.note.credit_note_id in ids]
+            asked, [each for each in known if each.note.credit_note_id in ids]
         )
         statement.close_time.seconds = closed.closed_at
         return statement

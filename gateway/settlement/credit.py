@@ -32,9 +32,10 @@ from creditgate.transparency.usage_evidence import (
 from creditgate.v1.refusal_pb2 import RefusalReason
 from creditgate.v1.usage_evidence_pb2 import UsageEvidence
 from creditgate.v1.usage_log_pb2 import UsageDetail, UsageKind, UsageLeaf, UsageLine
-from creditgate.v1.usage_service_pb2 import CreditedUse, CreditNote, Statement
+from creditgate.v1.usage_service_pb2 import CreditNote, Statement
 from gateway.settle.explain import yuan
 from gateway.settle.usage import use_name
+from gateway.settlement.credited import credited_lines
 from gateway.settlement.right_lines import Overcharge
 from gateway.settlement.statement_credit import WrongStatement
 from gateway.settlement.truing import left_to_give
@@ -127,24 +128,12 @@ def credit_note(
         "credited": yuan(sum(each.amount_micro_yuan for each in given)),
     }
     zh, en = (why + rated for why, rated in zip(_WHY[overcharge.kind], _RATED, strict=True))
+    place = overcharge.usage_index
+    name = use_name(charged.operator_id, place) if place >= 0 else ""
     return CreditNote(
         operator_id=charged.operator_id,
         amount_micro_yuan=found.total,
-        uses=(
-            CreditedUse(
-                usage_index=overcharge.usage_index,
-                name=(
-                    use_name(charged.operator_id, overcharge.usage_index)
-                    if overcharge.usage_index >= 0
-                    else ""
-                ),
-                **key._asdict(),
-                amount_micro_yuan=amount,
-                explanation_zh=zh.format(**told, amount=yuan(amount)),
-                explanation_en=en.format(**told, amount=yuan(amount)),
-            )
-            for key, amount in sorted(found.fees.items())
-        ),
+        uses=credited_lines(found.fees, (zh, en), told, place, name),
         shares=share_messages(found.shares),
         rule_ids=charged.rule_ids,
         plan_ids=charged.plan_ids,

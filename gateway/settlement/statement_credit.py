@@ -11,11 +11,11 @@ from typing import Final, NamedTuple
 from creditgate.rating.settled import LineKey, by_beneficiary, less, share_messages
 from creditgate.refusal import Refused
 from creditgate.v1.refusal_pb2 import RefusalReason
-from creditgate.v1.usage_service_pb2 import CreditedUse, CreditNote, Statement
+from creditgate.v1.usage_service_pb2 import CreditNote, Statement
 from gateway.settle.explain import yuan
 from gateway.settle.shares import PLATFORM
+from gateway.settlement.credited import credited_lines
 
-_NO_PLACE: Final = -1
 _OF_NO_USE: Final = LineKey("", "", "")
 _WHY: Final = (
     "{month} 账单多计：账单应付 {due} 元，按计量日志和价格方案应付 {right} 元，此前已退 {credited} 元："
@@ -60,21 +60,10 @@ def statement_note(
         "right": yuan(statement.due_micro_yuan - overcharge),
         "credited": yuan(credited),
     }
-    zh, en = _WHY
     return CreditNote(
         operator_id=statement.operator_id,
         amount_micro_yuan=amount,
-        uses=(
-            CreditedUse(
-                usage_index=_NO_PLACE,
-                **key._asdict(),
-                amount_micro_yuan=part,
-                explanation_zh=zh.format(**told, amount=yuan(part)),
-                explanation_en=en.format(**told, amount=yuan(part)),
-            )
-            for key, part in sorted(fees.items())
-            if part
-        ),
+        uses=credited_lines(fees, _WHY, told),
         shares=share_messages(shares),
         rule_ids=right.rule_ids,
         plan_ids=right.plan_ids,

@@ -19,12 +19,12 @@ from creditgate.rating.settled import (
     settled_so_far,
     share_messages,
 )
-from creditgate.v1.usage_service_pb2 import CreditedUse, CreditNote, Statement
+from creditgate.v1.usage_service_pb2 import CreditNote, Statement
 from gateway.settle.explain import yuan
 from gateway.settle.month import Month
+from gateway.settlement.credited import credited_lines
 from gateway.settlement.right_lines import Overcharge, RightLines, together
 
-_NO_PLACE: Final = -1
 _WHY: Final = (
     "{month} 的金额在退款后有变：按当时价格含多计项为 {before} 元，更正后为 {after} 元，应退 {due} 元，"
     "此前已退 {credited} 元：本行补退 {amount} 元（负数为收回）",
@@ -117,23 +117,13 @@ def true_up(
         "due": yuan(charged.total_micro_yuan - right.total_micro_yuan),
         "credited": yuan(sum(each.amount_micro_yuan for each in given)),
     }
-    zh, en = _WHY
     named = "\n".join(("trued up", charged.operator_id, booked_in, charged.month))
     return CreditNote(
         credit_note_id=sha256(named.encode()).hexdigest()[:32],
         operator_id=charged.operator_id,
         month=booked_in,
         amount_micro_yuan=left.total,
-        uses=(
-            CreditedUse(
-                usage_index=_NO_PLACE,
-                **key._asdict(),
-                amount_micro_yuan=amount,
-                explanation_zh=zh.format(**told, amount=yuan(amount)),
-                explanation_en=en.format(**told, amount=yuan(amount)),
-            )
-            for key, amount in sorted(left.fees.items())
-        ),
+        uses=credited_lines(left.fees, _WHY, told),
         shares=share_messages(left.shares),
         rule_ids=charged.rule_ids,
         plan_ids=charged.plan_ids,
