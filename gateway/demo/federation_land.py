@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import socket
 import ssl
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
@@ -27,6 +26,7 @@ from gateway.demo import cast
 from gateway.demo.enrolment import REASON, Enrolment
 from gateway.demo.federation_cast import ASKER, NORTH, REGIONS, InventedRegion, records_of
 from gateway.demo.gateway_process import gateway_process
+from gateway.demo.ports import free_port
 from gateway.demo.seed import acting_as, furnish, publish
 from gateway.federation.trust.statement import (
     REGION_METADATA,
@@ -105,7 +105,7 @@ async def land(
     Raises GatewayDidNotStart, grpc.RpcError, TimeoutError where they do not find together.
     """
     clock = SystemClock()
-    port = _free_port()
+    port = free_port()
     anchor = _begun(AnchorHome.at(folder / "anchor"), f"https://{_HOST}:{port}", clock.now())
     keys = anchor.root / "keys.json"
     keys.write_text(json.dumps(dict(anchor.key().jwks)), encoding="utf-8")
@@ -120,7 +120,7 @@ async def land(
         for region in regions:
             home = Home.at(folder / region.name)
             way = await stack.enter_async_context(reached(region))
-            own = {"HTTPS_PORT": str(_free_port())}
+            own = {"HTTPS_PORT": str(free_port())}
             if way.address:
                 own["GRPC_URL"] = f"https://{way.address}"
             running = await stack.enter_async_context(gateway_process(home, settings | own))
@@ -267,9 +267,3 @@ async def _all_stand(provinces: list[Province]) -> bool:
         if not standing >= {other.entity_id for other in provinces if other is not province}:
             return False
     return True
-
-
-def _free_port() -> int:
-    with socket.socket() as taken:
-        taken.bind((_HOST, 0))
-        return int(taken.getsockname()[1])

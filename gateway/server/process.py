@@ -135,7 +135,11 @@ async def _grounds(
 
 def https_socket(config: GatewayConfig) -> socket.socket:
     """Return the socket that the issuer is to be served at. Raises OSError when it is taken."""
-    return bound_socket(config.https_host, config.https_port, shared=config.workers > 1)
+    bound = bound_socket(config.https_host, config.https_port, shared=config.workers > 1)
+    if config.workers == 1 and config.https_port == 0:
+        # Whoever is told to use this very port could bind it, too, and listen before this one does.
+        bound.listen()
+    return bound
 
 
 @asynccontextmanager

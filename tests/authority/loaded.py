@@ -1,11 +1,10 @@
 """An installation of several processes under load, and taking authority away from it."""
 
 import asyncio
-import socket
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Mapping, Sequence
-from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -15,6 +14,7 @@ from joserfc.jwk import ECKey
 from creditgate.v1 import operator_service_pb2 as pb
 from creditgate.v1 import operator_service_pb2_grpc as operator_grpc
 from creditgate.v1.operator_service_pb2 import ClientRole
+from gateway.demo.ports import free_port
 from gateway.pki.client_keys import make_assertion_key
 from gateway.pki.development import make_client_certificate
 from operators.authority import Authority
@@ -174,7 +174,8 @@ async def loaded(
 
     ``operators`` says what each one's client asks for; see `Target`.
     """
-    ports = _free_ports(processes)
+    # Known before the processes start, so that all can name one issuer.
+    ports = [free_port() for _ in range(processes)]
     issuer = f"https://127.0.0.1:{ports[0]}"
     async with AsyncExitStack() as stack:
         started = await asyncio.gather(
@@ -235,12 +236,3 @@ def _target(served: Served, process: int, name: str, asks: str, token: str) -> T
             "token": token,
         }
     )
-
-
-def _free_ports(count: int) -> list[int]:
-    """Return free ports, known before the processes start so that all can name one issuer."""
-    with ExitStack() as held:
-        sockets = [held.enter_context(socket.socket()) for _ in range(count)]
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]

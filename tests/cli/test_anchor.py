@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from gateway.oauth.connection import bound_socket
+from gateway.demo.ports import free_port
 from tests.cli import forked_command
 from tests.cli.commands import (
     SECONDS,
@@ -52,11 +52,6 @@ class AnchorHome:
         done = self.run(*arguments, "--json")
         assert done.status == 1, done.out + done.told
         return done.json["error"]["message"]
-
-
-def free_port() -> int:
-    with bound_socket("127.0.0.1", 0) as bound:
-        return bound.getsockname()[1]
 
 
 @contextmanager

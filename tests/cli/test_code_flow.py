@@ -3,7 +3,6 @@
 import asyncio
 import hashlib
 import http.client
-import socket
 from base64 import urlsafe_b64encode
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +15,7 @@ import pytest
 from gateway.cli.code_flow import Begun, CodeFlow
 from gateway.cli.loopback import HOST, listening
 from gateway.cli.signed_in import PersonTokens, SignedIn, keep, kept
+from gateway.demo.ports import free_port
 from sdk.credentials import Credentials
 from sdk.tokens import TokenRefused
 from tests.oauth.another_server import AnotherServer
@@ -175,9 +175,7 @@ def asked_of(redirect_uri: str, target: str) -> tuple[int, str | None, str]:
 
 def free_redirect() -> str:
     """Return a redirect URI at a port nothing listens on."""
-    with socket.socket() as free:
-        free.bind((HOST, 0))
-        return f"http://{HOST}:{free.getsockname()[1]}/back"
+    return f"http://{HOST}:{free_port()}/back"
 
 
 def test_only_the_answer_to_the_own_request_is_taken() -> None:

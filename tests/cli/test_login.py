@@ -4,7 +4,6 @@ import asyncio
 import json
 import os
 import re
-import socket
 import stat
 import time
 from collections.abc import AsyncGenerator, AsyncIterator
@@ -18,6 +17,7 @@ import pytest
 import pytest_asyncio
 
 from gateway.cli.calls import SIGNED_IN
+from gateway.demo.ports import free_port
 from operators.administration_policy import (
     ADMINISTRATION_POLICY,
     POLICY_ID,
@@ -32,13 +32,6 @@ from tests.people import SECURITY, Browser, browser, write_profile
 from tests.stores import SqliteStores
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-
-def free_port() -> int:
-    """Return a port nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 @dataclass

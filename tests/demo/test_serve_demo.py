@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import socket
 import subprocess
 import sys
 import threading
@@ -24,6 +23,7 @@ from gateway.demo.browser import PageUnexpected
 from gateway.demo.cast import CONSOLE, PEOPLE
 from gateway.demo.invented import CORRECTED
 from gateway.demo.people import register_people, signed_in
+from gateway.demo.ports import free_port
 from gateway.demo.representing import LI_MING, representing
 from gateway.demo.seed import acting_as
 from gateway.installation.home import Home
@@ -234,13 +234,6 @@ def test_a_demo_whose_client_was_removed_says_which_and_what_to_do(tmp_path: Pat
 def history(served: Served) -> Any:
     """Return every change of authority so far."""
     return served.answer("administrator", "operator", "history")
-
-
-def free_port() -> int:
-    """Return a port of the loopback address that nobody listens on."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
 
 
 def written(home: Path) -> dict[str, Any]:

@@ -38,13 +38,6 @@ def certify(folder: Path) -> None:
     jwks.write_text(make_assertion_key().jwks)
 
 
-def free_port() -> str:
-    """Return a port that nothing listens on."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return str(free.getsockname()[1])
-
-
 @dataclass(frozen=True)
 class Place:
     """Where commands run: by which environment, in which folder, started through what."""

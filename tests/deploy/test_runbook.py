@@ -15,9 +15,10 @@ from pathlib import Path
 
 import pytest
 
+from gateway.demo.ports import free_port
 from tests.cli.commands import PROGRAM, SECONDS
 from tests.deploy.files import DEPLOY, ROOT
-from tests.deploy.places import Place, capless, certify, free_port, moved
+from tests.deploy.places import Place, capless, certify, moved
 
 _AS_USER = "runuser -u creditgate -- "
 _PROGRAM = re.compile(r"/opt/creditgate/\w+/bin/creditgate (?=\w)")
@@ -89,7 +90,7 @@ def host(bare: Path, tmp_path: Path) -> _Host:
         shutil.copy(tmp_path / "made" / made, settings / name)
     text = moved(_unit("creditgate.toml"), host.folders)
     for port in ("50051", "8443"):
-        text = re.sub(rf"(?<=_port = ){port}", free_port(), text)
+        text = re.sub(rf"(?<=_port = ){port}", str(free_port()), text)
     (settings / "creditgate.toml").write_text(text, encoding="utf-8")
     for place in "ab":
         program = host.folders["/opt"] / "creditgate" / place / "bin" / "creditgate"

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from gateway.demo.ports import free_port
 from tests.deploy.files import DEPLOY, manifests
-from tests.deploy.places import Place, capless, certify, free_port, moved
+from tests.deploy.places import Place, capless, certify, moved
 from tests.stores import PostgresStores
 
 
@@ -22,8 +23,8 @@ def test_pod_is_set_up_and_serves_on_postgresql(
         places = {"/etc/creditgate": certified, "/var/lib/creditgate": home}
         data = manifests()["ConfigMap", "creditgate-settings"]["data"]
         environment = {name: moved(value, places) for name, value in data.items()} | {
-            "CREDITGATE_GRPC_PORT": free_port(),
-            "CREDITGATE_HTTPS_PORT": free_port(),
+            "CREDITGATE_GRPC_PORT": str(free_port()),
+            "CREDITGATE_HTTPS_PORT": str(free_port()),
             "PATH": os.environ["PATH"],
         }
         (setup,) = manifests()["Job", "creditgate-setup"]["spec"]["template"]["spec"]["containers"]
@@ -58,8 +59,8 @@ def test_service_of_one_host_serves(bare: Path, tmp_path: Path) -> None:
     assert "tls_key" in tomllib.loads(settings)
     environment = {
         "CREDITGATE_CONFIG": str(placed),
-        "CREDITGATE_GRPC_PORT": free_port(),
-        "CREDITGATE_HTTPS_PORT": free_port(),
+        "CREDITGATE_GRPC_PORT": str(free_port()),
+        "CREDITGATE_HTTPS_PORT": str(free_port()),
         "PATH": os.environ["PATH"],
     }
     place = Place(environment, bare, capless())

@@ -15,12 +15,12 @@ import grpc
 import pytest
 from sqlalchemy import select
 
+from gateway.demo.ports import free_port
 from gateway.meter.tables import USAGE
 from gateway.server.process import Running
 from gateway.storage.engines import reading
 from sdk.refusals import explain
 from tests.cli.commands import PROGRAM
-from tests.deploy.places import free_port
 from tests.installation import PUBLISHER, Gateway, Installation, company, eventually
 from tests.server.calls import draft, publish, query
 
@@ -87,7 +87,7 @@ async def _ended(process: Process) -> None:
 async def test_another_version_takes_over_and_no_call_is_lost(
     installation: Installation, tmp_path: Path
 ) -> None:
-    grpc_port, https_port = free_port(), free_port()
+    grpc_port, https_port = str(free_port()), str(free_port())
     environment = {
         "PATH": os.environ["PATH"],
         "CREDITGATE_HOME": str(installation.folder),

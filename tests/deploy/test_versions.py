@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
+from gateway.demo.ports import free_port
 from gateway.server.process import Running
 from gateway.storage.engines import Engines, reading
 from tests.cli.commands import creditgate_here
-from tests.deploy.places import free_port
 from tests.deploy.test_takeover import version
 from tests.examples import rarely_on_postgresql
 from tests.installation import PUBLISHER, Installation, company
@@ -38,7 +38,7 @@ async def test_the_former_version_starts_and_answers_on_what_the_newer_made(
     installation: Installation, tmp_path: Path
 ) -> None:
     migrate_to_newer(installation.engines, tmp_path, beside=True)
-    grpc_port, https_port = free_port(), free_port()
+    grpc_port, https_port = str(free_port()), str(free_port())
     environment = {
         "PATH": os.environ["PATH"],
         "CREDITGATE_HOME": str(installation.folder),

@@ -1,7 +1,6 @@
 """Two regions of which one loses all, and is put back from a copy."""
 
 import asyncio
-import socket
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
@@ -18,6 +17,7 @@ from creditgate.v1.federated_record_service_pb2_grpc import FederatedRecordServi
 from gateway.backup.restoring import restore
 from gateway.backup.taking import take
 from gateway.clock import Clock, SystemClock
+from gateway.demo.ports import free_port
 from gateway.installation.home import Home
 from sdk.tokens import TokenRefused
 from tests.cli.commands import creditgate_here
@@ -37,7 +37,9 @@ class Regions:
         self._folder = folder
         self._clock = clock
         self._anchor = anchor
-        self._ports = {name: {"https_port": _port(), "grpc_port": _port()} for name in NAMES}
+        self._ports = {
+            name: {"https_port": free_port(), "grpc_port": free_port()} for name in NAMES
+        }
         self._running: dict[str, AsyncExitStack] = {}
         self._regions: dict[str, RegionGateway] = {}
 
@@ -162,9 +164,3 @@ async def running(folder: Path, clock: Clock | None = None) -> AsyncGenerator[Re
             yield regions
         finally:
             await regions.end()
-
-
-def _port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return taken.getsockname()[1]

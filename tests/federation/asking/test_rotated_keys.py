@@ -1,7 +1,6 @@
 """A region's logs go over to other keys, and no other region pays for an answer it does not get."""
 
 import asyncio
-import socket
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from sqlalchemy import func, select
 from creditgate.transparency.linked import LinkedKeys
 from creditgate.transparency.note import VerifierKey
 from creditgate.v1.refusal_pb2 import RefusalReason
+from gateway.demo.ports import free_port
 from gateway.federation.trust import anew, keeper
 from gateway.federation.trust.anew import ChainsAnew
 from gateway.federation.trust.keeper import ChainKeeper
@@ -118,7 +118,7 @@ async def rotating(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[R
     # Not to wait for a minute.
     patch.setattr(keeper, "AGAIN_SECONDS", 0.2)
     patch.setattr(anew, "APART_SECONDS", 1.0)
-    ports = {"https_port": _port(), "grpc_port": _port()}
+    ports = {"https_port": free_port(), "grpc_port": free_port()}
     async with AsyncExitStack() as stack:
         anchor: Anchor = await stack.enter_async_context(running_anchor_at(folder / "anchor"))
         regions: dict[str, RegionGateway] = {}
@@ -240,9 +240,3 @@ def _given(answer: FederatedAnswer, rotating: Rotating) -> list[Any]:
 
 async def _nothing_new(_: ChainsAnew, __: str) -> None:
     """Look at no chain: what is known of a region stays so."""
-
-
-def _port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return taken.getsockname()[1]

@@ -259,6 +259,16 @@ async def test_an_operator_suspended_while_regions_are_asked_gets_nothing_more(
         active = OperatorState.OPERATOR_STATE_ACTIVE
         installation.put(OPERATOR, OPERATOR_ID, {**document.document, "state": active})
 
+    async def reinstated() -> bool:
+        try:
+            await world.ask(company())
+        except grpc.aio.AioRpcError as refused:
+            assert explain(refused).reason == "OPERATOR_SUSPENDED"
+            return False
+        return True
+
+    await eventually(reinstated, 20)
+
 
 async def test_who_must_agree_with_its_use_gets_again_what_was_answered_and_nothing_new(
     world: World, relay: Relay
