@@ -2,8 +2,9 @@
 
 A record counts against one licence, and one that opens it: the first, in the order given, that
 has quota left. Where that would leave too little for another record of the answer, records move
-to a later licence that opens them. So an answer is refused only where no way to share it keeps
-every quota, and is never cut: what is served is all that the licences open together.
+to a later licence that opens them. An answer is never cut: what is served is all that the licences
+open together. Where no way to share it keeps every quota, what is over goes beyond those of which
+something was left.
 """
 
 import json
@@ -54,13 +55,11 @@ def shared(
     counts: Sequence[tuple[int, int]], licences: Licences, left: Mapping[str, int]
 ) -> Shares | None:
     """Return how ``counts``, pairs of line and records, are shared among licences that have so
-    many records ``left``; None where there is no way.
+    many records ``left``; None where of all that open a line nothing is left.
 
     First those that bear records, in order, then the others.
     """
     room = {number: max(0, records) for number, records in left.items()}
-    if sum(records for _, records in counts) > sum(room.values()):
-        return None
     taken: Counter[tuple[int, str]] = Counter()
     for line, records in counts:
         unplaced = records
@@ -73,7 +72,11 @@ def shared(
         while unplaced:
             some = _moved(line, unplaced, licences.of_line, room, taken, set())
             if not some:
-                return None
+                beyond = next((each for each in licences.of_line[line] if left[each] > 0), None)
+                if beyond is None:
+                    return None
+                taken[line, beyond] += unplaced
+                break
             unplaced -= some
     shares = [
         LicenceShare(number, tuple(taken[line, number] for line, _ in counts))

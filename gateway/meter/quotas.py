@@ -19,10 +19,10 @@ def too_little(claim: UsageClaim, taken: DayCount, held: int) -> NotCharged | No
 
     ``held`` are the records of it that are kept for answers under way.
     """
-    used, count = taken.of(claim.licence), claim.entry_count
-    if used >= claim.daily_quota or used + count > claim.daily_quota:
+    used = taken.of(claim.licence)
+    if used >= claim.daily_quota:
         return quota_exhausted(claim, used)
-    if count and used + held + count > claim.daily_quota:
+    if used + held >= claim.daily_quota:
         return quota_exhausted(claim, used + held, _SOON)
     return None
 
@@ -33,21 +33,21 @@ def borne(
     """Return a claim with the licences that bear it, or why their quotas do not.
 
     Where the quota of all licences that open some of what was asked for is used up, the claim is
-    refused whatever there is of it, as with one licence. But an answer that may not be empty is
+    refused whatever there is of it, as with one licence; until then its records may go beyond what
+    is left. But an answer that may not be empty is
     one record, and of a kind that is not known: it is served where its own licences have quota
     left, and refused alike where they have none and where it is not there (G11).
     """
     left = {number: quota - taken.of(number) for number, quota in licences.quotas.items()}
     counts = [(line.line_no, line.records) for line in claim.lines]
+    is_one = bool(counts) and not claim.may_be_empty
     spent = used_up(licences, left)
-    shares = None
-    if not spent or (counts and not claim.may_be_empty):
-        shares = shared(counts, licences, left)
+    shares = shared(counts, licences, left) if is_one or not spent else None
     if shares is None:
         return _short(claim, licences, spent, left)
-    if held and counts:
+    if held:
         free = {number: records - held for number, records in left.items()}
-        shares = shared(counts, licences, free)
+        shares = shared(counts, licences, free) if is_one or not used_up(licences, free) else None
         if shares is None:
             return _short(claim, licences, (), free, _SOON)
     first = shares[0].licence

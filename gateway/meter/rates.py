@@ -11,8 +11,10 @@ processes of one store together, since each charge has its operator's lock. It i
 one clock; where clocks of hosts are apart by d, up to `STEP`, at most ``d / interval`` more.
 The interval is rounded up to a microsecond, which costs a limit at most 1 % of its rate.
 
-Records of another region are an exception: it has metered them before anybody here knows how
-many they are, so they are taken whatever they come to. What goes beyond a whole burst is owed:
+Records are an exception: how many an answer has is judged by nobody, since a refusal would tell
+for nothing who has some, and how many (G11). An answer is given where the least conforms that
+any has, one record, and so many are taken as it has. Those of another region, which has metered
+them before anybody here knows them, are taken in any case. What goes beyond a whole burst is owed:
 nothing more is given until it is earned too, so that in the long run the rate is the limit's.
 """
 
@@ -39,12 +41,14 @@ class RateKey(NamedTuple):
 
 class Debit(NamedTuple):
     """What an answer takes of one count: ``cells`` units, each earned in ``interval``
-    microseconds, of which ``burst`` may be taken at once."""
+    microseconds, of which ``burst`` may be taken at once. It is judged by ``least`` of them, those
+    that do not depend on what was found."""
 
     key: RateKey
     interval: int
     burst: int
     cells: int
+    least: int
 
 
 class RateLeft(NamedTuple):
@@ -96,6 +100,11 @@ def arrival_after(debit: Debit, arrival: int, now: int, owed: int = 0) -> int:
     return max(arrival, now) + debit.cells * debit.interval
 
 
+def judged(debit: Debit) -> Debit:
+    """Return a debit of as many cells as it is judged by."""
+    return debit._replace(cells=debit.least)
+
+
 def wait_of(debit: Debit, after: int, now: int) -> int:
     """Return how long to wait until a debit conforms, 0 where it does at ``now``.
 
@@ -136,7 +145,7 @@ class Arrivals:
     def refusal(self, debits: Sequence[Debit]) -> TooFast | None:
         """Return why debits do not all conform, None where they do."""
         now, refused, longest = self._now, None, 0
-        for debit in debits:
+        for debit in map(judged, debits):
             wait = wait_of(debit, self._after(debit), now)
             if wait and debit.cells > debit.burst:
                 return TooFast(debit.key, 0, 0, self._left(debit))
@@ -150,15 +159,15 @@ class Arrivals:
         """Return the units that each of the counts of ``debits``, one at least, has left."""
         return min(self._left(debit).cells for debit in debits)
 
-    def take(self, debits: Sequence[Debit], *, owed: bool = False) -> tuple[RateLeft, ...]:
-        """Take debits that conform, or with ``owed`` any, and return what is left of each limit:
+    def take(self, debits: Sequence[Debit]) -> tuple[RateLeft, ...]:
+        """Take debits, what is beyond a whole burst as owed, and return what is left of each limit:
         the least of its counts."""
         left: dict[str, RateLeft] = {}
         for debit in debits:
             after = self._after(debit)
             self.moved[debit.key] = after
             used = after - self._now
-            beyond = max(0, used - debit.burst * debit.interval) if owed else 0
+            beyond = max(0, used - debit.burst * debit.interval)
             if beyond or self._owing(debit.key):
                 self.owing[debit.key] = beyond
             cells = max(0, debit.burst - -(-used // debit.interval))

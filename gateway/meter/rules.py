@@ -15,11 +15,12 @@ The first rule that applies decides:
    is EXHAUSTED opens retries of what used it up, as far as 3 goes, until the removal of
    copies made under it was acknowledged, and nothing else;
 5. QUOTA_EXHAUSTED: the day's quota of the licence, or of the licences that open something
-   of what was asked for, is used up or does not cover the answer (`gateway.meter.quotas`). Once it is
-   used up, answers without records are refused too, or they would tell for nothing
-   which subjects have none;
+   of what was asked for, is used up (`gateway.meter.quotas`). Then answers without records are refused too, and
+   until then none for how many it has, or they would tell for nothing which subjects have some: the
+   last answer may go beyond the quota.
    What is held for answers of other regions under way (`gateway.meter.holds`) is not left;
-6. RATE_EXCEEDED: a limit of rates would be exceeded (`gateway.meter.rates`);
+6. RATE_EXCEEDED: a limit of rates would be exceeded by the least that an answer takes
+   (`gateway.meter.rates`);
 7. RECORD_NOT_DISCLOSED: the answer is empty and may not be. It comes last, so that for
    a record that is not there every other reason is given just as for one that is.
 
@@ -199,7 +200,7 @@ class Reckoning:
             return _NOT_DISCLOSED
         if count:
             self._count(claim, taken, count)
-        rates = arrivals.take(claim.debits, owed=claim.owed) if arrivals is not None else ()
+        rates = arrivals.take(claim.debits) if arrivals is not None else ()
         left = left_after(claim, taken, rates)
         if limited is not None:
             self._rely(limited, claim)

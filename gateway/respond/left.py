@@ -53,7 +53,7 @@ def tell_left(left: Left, limits: Iterable[Limit]) -> None:
 
 
 def tell_quota_refused(left: Left) -> None:
-    """Keep what is left of the day's quota, which does not cover the answer."""
+    """Keep what is left of the day's quota, of which nothing is for another answer."""
     want_left()
     tell_left(left._replace(rates=()), ())
 

@@ -17,6 +17,7 @@ from gateway.meter.rates import (
     TooFast,
     arrival_after,
     interval_of,
+    judged,
     left_of,
     wait_of,
 )
@@ -41,8 +42,9 @@ def debits_of(
 ) -> tuple[Debit, ...]:
     """Return what an answer about ``subjects`` with records of ``lines`` takes of ``limits``.
 
-    Of each limit at least one unit, whatever was found: what is counted only where records
-    are would tell who has some (G11). Without ``lines`` it is the least that any answer takes.
+    Of each limit at least one unit, whatever was found, and judged by no more of one that counts
+    records: what is counted or refused only where records are would tell who has some (G11).
+    Without ``lines`` it is the least that any answer takes.
     ``subjects`` is empty where the record asked for is not there.
     """
     operator_id = passage.allow.operator_id
@@ -56,7 +58,11 @@ def debits_of(
         if limit.per == _SUBJECT:
             found += [
                 Debit(
-                    RateKey(operator_id, limit.limit_id, _alias(subject)), interval, limit.burst, 1
+                    RateKey(operator_id, limit.limit_id, _alias(subject)),
+                    interval,
+                    limit.burst,
+                    cells=1,
+                    least=1,
                 )
                 for subject in subjects
             ]
@@ -64,10 +70,11 @@ def debits_of(
         key = _key(limit, use, passage)
         if key is None:
             continue
-        cells = asked
+        cells = least = asked
         if limit.unit != _LOOKUPS:
-            cells = max(1, _records_under(limit, records))
-        found.append(Debit(RateKey(operator_id, limit.limit_id, key), interval, limit.burst, cells))
+            cells, least = max(1, _records_under(limit, records)), 1
+        count = RateKey(operator_id, limit.limit_id, key)
+        found.append(Debit(count, interval, limit.burst, cells, least))
     return tuple(found)
 
 
@@ -87,7 +94,7 @@ def record_debits(
         if cells and key is not None:
             interval = interval_of(limit.count, limit.period_seconds)
             count = RateKey(passage.allow.operator_id, limit.limit_id, key)
-            found.append(Debit(count, interval, limit.burst, cells))
+            found.append(Debit(count, interval, limit.burst, cells, least=1))
     return tuple(found)
 
 
@@ -118,14 +125,14 @@ class KnownOver:
         if not arrivals:
             return None
         now = self._micros()
-        for debit in debits:
+        for debit in map(judged, debits):
             arrival = arrivals.get(debit.key)
             if arrival is None:
                 continue
             if arrival <= now:
                 del arrivals[debit.key]
             elif wait := wait_of(debit, arrival_after(debit, arrival, now), now):
-                never = debit.cells > debit.burst
+                never = debit.least > debit.burst
                 left = left_of(debit, arrival, now)
                 return TooFast(debit.key, arrival, 0 if never else wait, left)
         return None

@@ -68,8 +68,8 @@ def not_charged(outcome: NotCharged) -> Refused:
             " its access mode."
         ),
         RefusalReason.REFUSAL_REASON_QUOTA_EXHAUSTED: (
-            "The licence's daily quota of records does not cover this answer; it starts anew"
-            " at 00:00 UTC."
+            "Nothing of the licence's daily quota of records is left; ask again after the delay"
+            " told: at 00:00 UTC, or once answers of other regions under way have come."
         ),
         RefusalReason.REFUSAL_REASON_REQUEST_ID_REUSED: (
             "request_id was used before, with another payload or too long ago to be a retry;"

@@ -152,7 +152,7 @@ def test_nothing_is_begun_that_is_much(engine: Engine, count: int, entries: int)
 def test_nothing_is_begun_about_many_subjects_or_limits(engine: Engine, of_what: str) -> None:
     """Of which there may be none disclosed, so that the answers have no entries."""
     debits = [
-        Debit(RateKey("alpha", "limit", f"subject-{n}"), 1_000_000, 10, 1) for n in range(257)
+        Debit(RateKey("alpha", "limit", f"subject-{n}"), 1_000_000, 10, 1, 1) for n in range(257)
     ]
     many: dict[str, Any] = {"asked_subjects": 513}
     few: dict[str, Any] = {"asked_subjects": 512}

@@ -276,7 +276,7 @@ def test_a_consent_by_the_day_answers_so_often_each_utc_day(world: World) -> Non
 def test_what_is_not_charged_is_not_counted(world: World) -> None:
     consent = world.given(access_mode=ONCE)
     refusals = world.commit(
-        relying("r-1", consent, (1, 2), daily_quota=1),
+        relying("r-1", consent, (1, 2), daily_quota=0),
         relying("r-2", consent, (), may_be_empty=False),
         relying("r-3", consent, good_until=NOW),
     )

@@ -84,14 +84,18 @@ def test_what_is_held_is_not_left_for_others_until_it_is_charged(
     assert held(ledger, "c") == Held()
     assert held(ledger, "d") == Busy()
     # Each has half of what is left at most, and so 15 are held for nobody.
-    refused = own(ledger, "own", *range(1, 17))
-    assert isinstance(refused, NotCharged)
-    assert (refused.reason, refused.retry_after) == (EXHAUSTED, 1)
     assert own(ledger, "none") == Charged(0)
+    assert own(ledger, "own", *range(1, 16)) == Charged(105)
+    # Whatever it has, or it would tell what that is.
+    for entries in ((), (1,), range(1, 17)):
+        refused = own(ledger, "another", *entries)
+        assert isinstance(refused, NotCharged)
+        assert (refused.reason, refused.retry_after) == (EXHAUSTED, 1)
     assert given(ledger, "a", 10) == Charged(70)
     assert given(ledger, "c", 0) == Charged(0)
-    assert set(quota_used(records_engine).values()) == {10}
-    assert own(ledger, "own", 1) == Charged(7)
+    assert set(quota_used(records_engine).values()) == {25}
+    assert own(ledger, "other", *range(1, 17)) == Charged(112)
+    assert set(quota_used(records_engine).values()) == {41}
     assert held(ledger, "d") == Held()
     assert holds(records_engine) == 2
     assert [row.region_records for row in stored(records_engine) if row.request_id == "a"] == [10]
@@ -191,7 +195,7 @@ BURST, INTERVAL = 30, MICROS
 
 def debit(cells: int) -> Debit:
     """Return what an answer takes of a limit of one record a second, 30 at once."""
-    return Debit(RateKey("alpha", "limit", ""), INTERVAL, BURST, cells)
+    return Debit(RateKey("alpha", "limit", ""), INTERVAL, BURST, cells, least=1)
 
 
 class _Ticking(StandingClock):

@@ -15,9 +15,19 @@ from gateway.meter.bearers import bearers, bearers_of_lines, borne
 from gateway.meter.decisions import DecisionIds
 from gateway.meter.deliveries import Deliveries
 from gateway.meter.delivery import START, Delivering, DeliveryKey
+from gateway.meter.holds import Hold, Room
 from gateway.meter.ledger import UsageLedger
 from gateway.meter.licences import Licences
-from gateway.meter.model import Charged, Left, LineCount, NotCharged, Outcome, UsageClaim, UsageRow
+from gateway.meter.model import (
+    Charged,
+    Held,
+    Left,
+    LineCount,
+    NotCharged,
+    Outcome,
+    UsageClaim,
+    UsageRow,
+)
 from gateway.meter.reader import SqlUsageReader
 from gateway.meter.settler import DeliverySettler
 from gateway.meter.tables import LICENCE_USE, QUOTA
@@ -97,7 +107,7 @@ def leaf_of(outcome: Outcome) -> UsageLeaf:
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_all_is_given_or_nothing_and_no_licences_quota_is_ever_exceeded(
+def test_all_is_given_or_nothing_and_only_by_licences_with_something_left(
     sharing: Sharing, seed: int
 ) -> None:
     draw = Random(seed)
@@ -110,10 +120,10 @@ def test_all_is_given_or_nothing_and_no_licences_quota_is_ever_exceeded(
         for made, outcome in zip(asked, sharing.ledger.commit(asked), strict=True):
             every = [line for line, records, _ in made.lines for _ in range(records)]
             spent = any(all(left[number] <= 0 for number in each) for each in EVERY)
-            fits = not spent and can_be_shared(every, OF_LINE, left)
-            assert isinstance(outcome, Charged if fits else NotCharged), (every, left)
-            if not fits:
+            assert isinstance(outcome, NotCharged if spent else Charged), (every, left)
+            if spent:
                 continue
+            fits = can_be_shared(every, OF_LINE, left)
             rows = [row for row in stored(sharing.engine) if row.request_id == made.request_id]
             assert [(row.entries, row.fee) for row in rows] == [(made.entries, made.fee)]
             row = UsageRow(*(getattr(rows[0], name) for name in UsageRow._fields))
@@ -123,10 +133,11 @@ def test_all_is_given_or_nothing_and_no_licences_quota_is_ever_exceeded(
             assert all(number in OF_LINE[line] for number, line in zip(numbers, every, strict=True))
             assert Counter(numbers) == taken
             for number, records in taken.items():
+                assert left[number] > 0
                 left[number] -= records
+                assert not fits or left[number] >= 0
             given += len(every)
         assert sharing.used() == {n: q - left[n] for n, q in QUOTAS.items() if q != left[n]}
-        assert min(left.values()) >= 0
         assert quota_used(sharing.engine).get(("alpha", TODAY), 0) == given
     assert given > 8
 
@@ -192,10 +203,10 @@ def test_one_licence_does_not_count_what_another_bears(sharing: Sharing) -> None
 def test_what_an_earlier_version_counted_counts_against_each_licence(sharing: Sharing) -> None:
     with sharing.engine.begin() as connection:
         connection.execute(insert(QUOTA).values(operator_id="alpha", day=TODAY, used=3))
-    assert sharing.ask({3: 2}) == NotCharged(EXHAUSTED, ANEW)
     assert isinstance(sharing.ask({3: 1}), Charged)
     assert sharing.used() == {"L-3": 1}
     assert quota_used(sharing.engine) == {("alpha", TODAY): 4}
+    assert sharing.ask({3: 1}) == NotCharged(EXHAUSTED, ANEW, licences=("L-3",))
 
 
 def test_refusal_names_the_licences_used_up_and_is_the_same_whatever_is_found(
@@ -209,6 +220,19 @@ def test_refusal_names_the_licences_used_up_and_is_the_same_whatever_is_found(
         assert refused.left == Left(0, 4, ANEW, ())
     without = Licences(QUOTAS, OF_LINE, frozenset({frozenset(OF_LINE[1]), frozenset(OF_LINE[2])}))
     assert isinstance(sharing.ask({1: 1, 2: 1}, rests_on=without), Charged)
+
+
+def test_what_is_held_for_other_regions_refuses_alike_whatever_is_found(sharing: Sharing) -> None:
+    takes = Room(Hold("alpha", "held", 4, NOW + 60))
+    (outcome,) = sharing.ledger.commit([claim("held", takes=takes, daily_quota=8)])
+    assert outcome == Held()
+    for counts in ({}, {1: 1}, {3: 1}, {1: 6, 2: 2}):
+        refused = sharing.ask(counts)
+        assert isinstance(refused, NotCharged)
+        assert (refused.reason, refused.retry_after) == (EXHAUSTED, 1)
+    # By name of a record its own licences decide: of those of the first line one is left.
+    assert isinstance(sharing.ask({1: 1}, may_be_empty=False), Charged)
+    assert isinstance(sharing.ask({3: 1}, may_be_empty=False), NotCharged)
 
 
 def test_a_record_by_name_is_given_while_its_own_licences_have_quota_and_else_tells_nothing(

@@ -26,7 +26,7 @@ BURST, INTERVAL = 30, MICROS // 10
 
 def debit(cells: int = 1, *, operator_id: str = "alpha", key: str = "", **changed: int) -> Debit:
     """Return what an answer takes of a limit of 10 a second and 30 at once."""
-    made = Debit(RateKey(operator_id, "limit", key), INTERVAL, BURST, cells)
+    made = Debit(RateKey(operator_id, "limit", key), INTERVAL, BURST, cells, cells)
     return made._replace(**changed)
 
 
@@ -79,6 +79,21 @@ def test_an_answer_too_soon_is_charged_nothing_and_told_when(
     assert isinstance(asked(ledger, "r-2", debit(3)), TooFast)
     clock.micro += 1
     assert asked(ledger, "r-2", debit(3)) == Charged(7)
+
+
+@pytest.mark.parametrize("records", [1, 2, BURST, 9 * BURST])
+def test_whoever_is_refused_learns_nothing_of_how_many_records_there_are(
+    ledger: UsageLedger, clock: TickingClock, records: int
+) -> None:
+    """G11: while one unit is left an answer is given whole, and what is too much is owed."""
+    assert asked(ledger, "r-1", debit(BURST - 1, least=1)) == Charged(7)
+    assert asked(ledger, "r-2", debit(records, least=1)) == Charged(7)
+    waits = [asked(ledger, f"r-{3 + more}", debit(more, least=1)) for more in (1, 5, 99)]
+    assert {each.wait for each in waits if isinstance(each, TooFast)} == {records * INTERVAL}
+    clock.micro += records * INTERVAL - 1
+    assert isinstance(asked(ledger, "r-6", debit(least=1)), TooFast)
+    clock.micro += 1
+    assert asked(ledger, "r-6", debit(99, least=1)) == Charged(7)
 
 
 def test_what_is_left_is_told_with_what_is_charged(ledger: UsageLedger) -> None:

@@ -25,9 +25,16 @@ _RATES = st.tuples(st.integers(1, 10_000), st.integers(1, 86_400)).filter(
 _ARRIVALS = st.lists(st.tuples(st.integers(0, 3_000_000), st.integers(1, 8)), max_size=40)
 
 
-def debit(cells: int = 1, *, interval: int = 1_000, burst: int = 5, key: RateKey = KEY) -> Debit:
-    """Return what an answer takes."""
-    return Debit(key, interval, burst, cells)
+def debit(
+    cells: int = 1,
+    *,
+    interval: int = 1_000,
+    burst: int = 5,
+    key: RateKey = KEY,
+    least: int | None = None,
+) -> Debit:
+    """Return what an answer takes; judged by ``least`` of it, or all."""
+    return Debit(key, interval, burst, cells, cells if least is None else least)
 
 
 class _Bucket:
@@ -85,7 +92,7 @@ def test_no_time_sees_more_than_a_burst_and_what_is_earned_in_it(
     st.integers(100, 2_000_000),
     st.integers(1, 12),
 )
-def test_what_is_taken_in_any_case_exceeds_a_limit_by_one_answer_at_most(
+def test_what_is_taken_unjudged_exceeds_a_limit_by_one_answer_at_most(
     asked: list[tuple[int, int]], interval: int, burst: int
 ) -> None:
     """Where each is let in only while a cell is left, whatever it then comes to."""
@@ -94,8 +101,9 @@ def test_what_is_taken_in_any_case_exceeds_a_limit_by_one_answer_at_most(
     for gap, cells in asked:
         now += gap
         arrivals = Arrivals(known, now, owed)
-        if arrivals.refusal([debit(1, interval=interval, burst=burst)]) is None:
-            arrivals.take([debit(cells, interval=interval, burst=burst)], owed=True)
+        asking = [debit(cells, interval=interval, burst=burst, least=1)]
+        if arrivals.refusal(asking) is None:
+            arrivals.take(asking)
             known |= arrivals.moved
             owed |= arrivals.owing
             taken.append((now, cells))

@@ -85,6 +85,19 @@ async def test_chunks_that_were_paid_for_are_given_again_and_no_others(world: Wo
     assert world.charged() == 4
 
 
+@pytest.mark.parametrize("of", [{}, {"per": LimitPer.LIMIT_PER_ITEM, "item": OPEN}], ids=str)
+async def test_a_limit_of_records_never_tells_how_many_a_subject_has(
+    world: World, of: dict[str, Any]
+) -> None:
+    world.publish(*(record(f"a-{who}-{each}", who) for who in (1, 2) for each in range(who * 3)))
+    await world.put(drafted(limit(unit=RECORDS, count=4, burst=4, **of)))
+    assert len(names(await world.ask(1))) == 3
+    # One is left, and all of an answer is given.
+    assert len(names(await world.ask(2))) == 6
+    assert len({await too_fast(world.ask(who)) for who in (1, 2, 3)}) == 1
+    assert world.charged() == 9
+
+
 async def test_a_limit_ends_when_it_is_retired(world: World) -> None:
     await world.put(drafted(limit()))
     for _ in range(2):

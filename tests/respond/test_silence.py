@@ -75,8 +75,8 @@ async def test_refused_ids_and_quotas_tell_nothing_of_a_record(world: World) -> 
     assert told == {
         (
             "QUOTA_EXHAUSTED",
-            "The licence's daily quota of records does not cover this answer; it starts anew at"
-            " 00:00 UTC.",
+            "Nothing of the licence's daily quota of records is left; ask again after the delay"
+            " told: at 00:00 UTC, or once answers of other regions under way have come.",
             DAY - NOW % DAY,
         )
     }

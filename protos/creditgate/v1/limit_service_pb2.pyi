@@ -71,7 +71,8 @@ class _LimitUnitEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_LimitUnit.V
     """
     LIMIT_UNIT_RECORDS: _LimitUnit.ValueType  # 2
     """Records served. An answer without any counts as 1, or it would tell for nothing which
-    subjects have none.
+    subjects have none; and one is given whole while 1 is left, or its refusal would tell how many
+    it has. What it takes beyond the burst has to be earned before anything more is given.
     """
 
 class LimitUnit(_LimitUnit, metaclass=_LimitUnitEnumTypeWrapper):
@@ -85,7 +86,8 @@ each subject of a chunk of a batch.
 """
 LIMIT_UNIT_RECORDS: LimitUnit.ValueType  # 2
 """Records served. An answer without any counts as 1, or it would tell for nothing which
-subjects have none.
+subjects have none; and one is given whole while 1 is left, or its refusal would tell how many
+it has. What it takes beyond the burst has to be earned before anything more is given.
 """
 Global___LimitUnit: _TypeAlias = LimitUnit  # noqa: Y015
 

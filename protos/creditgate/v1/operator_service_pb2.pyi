@@ -155,7 +155,8 @@ class Licence(_message.Message):
     operator_id: _builtins.str
     """Holder."""
     daily_record_quota: _builtins.int
-    """Most records served under it in one UTC day; at least 1. A licence of an earlier release may
+    """Most records served under it in one UTC day; at least 1. While any are left an answer is given
+    whole, so that the last one of a day may go beyond. A licence of an earlier release may
     have 0: nothing is served under it.
     """
     etag: _builtins.str

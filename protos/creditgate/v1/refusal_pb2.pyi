@@ -72,9 +72,9 @@ class _RefusalReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Refusal
     REFUSAL_REASON_ITEM_RESTRICTED: _RefusalReason.ValueType  # 15
     """The item is closed to operators (PERMISSION_DENIED)."""
     REFUSAL_REASON_QUOTA_EXHAUSTED: _RefusalReason.ValueType  # 16
-    """The day's quota of the licence is used up or does not cover the answer; of an operator
-    with several, of all those that open something of what was asked for: their numbers are the
-    metadata "licences" (RESOURCE_EXHAUSTED with RetryInfo).
+    """The day's quota of the licence is used up; of an operator with several, of all those that
+    open something of what was asked for: their numbers are the metadata "licences"
+    (RESOURCE_EXHAUSTED with RetryInfo).
     """
     REFUSAL_REASON_RATE_EXCEEDED: _RefusalReason.ValueType  # 17
     """Too many calls or streams at once, or more or sooner than a limit of the administrator
@@ -270,9 +270,9 @@ REFUSAL_REASON_CONSENT_REQUIRED: RefusalReason.ValueType  # 14
 REFUSAL_REASON_ITEM_RESTRICTED: RefusalReason.ValueType  # 15
 """The item is closed to operators (PERMISSION_DENIED)."""
 REFUSAL_REASON_QUOTA_EXHAUSTED: RefusalReason.ValueType  # 16
-"""The day's quota of the licence is used up or does not cover the answer; of an operator
-with several, of all those that open something of what was asked for: their numbers are the
-metadata "licences" (RESOURCE_EXHAUSTED with RetryInfo).
+"""The day's quota of the licence is used up; of an operator with several, of all those that
+open something of what was asked for: their numbers are the metadata "licences"
+(RESOURCE_EXHAUSTED with RetryInfo).
 """
 REFUSAL_REASON_RATE_EXCEEDED: RefusalReason.ValueType  # 17
 """Too many calls or streams at once, or more or sooner than a limit of the administrator
