@@ -16,7 +16,8 @@ from gateway.settle.usage import use_line_name
 
 TYPE: Final = "creditgate.usage.v1"
 """The one type of all uses, so that a meter sums what was given and what was credited."""
-BATCH_TYPE: Final = "application/cloudevents-batch+json; charset=UTF-8"
+# Without a charset, which the format fixes: receivers such as OpenMeter know the bare name only.
+BATCH_TYPE: Final = "application/cloudevents-batch+json"
 _KIND: Final = "USAGE_KIND_"
 
 

@@ -16,12 +16,15 @@ import httpx
 from gateway.exports.events import BATCH_TYPE, batch_of
 from gateway.exports.follower import receiver_name
 from gateway.exports.model import Use
+from gateway.settle.usage import use_line_name
 
 MOST_EVENTS: Final = 100
 """Events of one batch: receivers bound the size of a request."""
 _SECONDS: Final = 5.0
 _log = logging.getLogger(__name__)
 _MOST_TOKEN_BYTES: Final = 8_192
+_LATER: Final = frozenset({408, 425, 429})
+_SERVER_ERRORS: Final = 500
 
 
 class NotTaken(RuntimeError):
@@ -62,7 +65,7 @@ class EventEndpoint:
             some = uses[start : start + MOST_EVENTS]
             batch = batch_of(some, self._issuer)
             with self._client.stream("POST", self._url, content=batch, headers=headers) as answer:
-                self._tell(answer.status_code)
+                self._tell(answer.status_code, some[0])
                 if not answer.is_success:
                     raise NotTaken(f"{urlsplit(self._url).hostname} answers {answer.status_code}")
             self._taken[some[-1].operator_id] = some[-1]
@@ -71,11 +74,23 @@ class EventEndpoint:
         """Close its connections."""
         self._client.close()
 
-    def _tell(self, status: int) -> None:
-        """Tell of another status than before, once: what an endpoint refuses, it refuses often."""
-        if status != self._status:
+    def _tell(self, status: int, first: Use) -> None:
+        """Tell of another status than before, once: what an endpoint refuses, it refuses often.
+        ``first`` is that of the batch, by which whoever looks finds what was refused."""
+        if status == self._status:
+            return
+        self._status = status
+        if httpx.codes.is_success(status):
             _log.info("usage_export_url answers %d", status)
-            self._status = status
+        elif status in _LATER or status >= _SERVER_ERRORS:
+            _log.warning("usage_export_url answers %d: the batch is sent again", status)
+        else:
+            _log.error(
+                "usage_export_url answers %d: it refuses the batch from %s on, and no use is"
+                " exported there until it takes it",
+                status,
+                use_line_name(first.operator_id, first.usage_index, first.line),
+            )
 
     def _authorization(self) -> dict[str, str]:
         if self._token is None:

@@ -41,8 +41,9 @@ def test_uses_come_as_batches_of_cloudevents(
     ledger.charge(*(claim(f"r-{number}", [1]) for number in range(MOST_EVENTS + 1)))
     ledger.tell(endpoint)
     assert [len(batch) for batch in receiver.batches] == [MOST_EVENTS, 1]
+    # As it stands, without parameters: OpenMeter compares all of it.
     assert {each["Content-Type"] for each in receiver.headers} == {
-        "application/cloudevents-batch+json; charset=UTF-8"
+        "application/cloudevents-batch+json"
     }
     assert {each["Authorization"] for each in receiver.headers} == {"Bearer first"}
     ledger.tell(endpoint)
@@ -101,13 +102,37 @@ def test_what_the_endpoint_answers_is_told_when_it_changes(
 ) -> None:
     caplog.set_level("INFO", "gateway.exports.http")
     ledger.charge(claim("r-1", [1]))
-    receiver.statuses = [422, 422]
+    receiver.statuses = [503, 503]
     for _ in range(2):
         with pytest.raises(NotTaken):
             ledger.tell(endpoint)
     ledger.tell(endpoint)
-    told = [record.getMessage() for record in caplog.records]
-    assert told == ["usage_export_url answers 422", "usage_export_url answers 204"]
+    told = [(record.levelname, record.getMessage()) for record in caplog.records]
+    assert told == [
+        ("WARNING", "usage_export_url answers 503: the batch is sent again"),
+        ("INFO", "usage_export_url answers 204"),
+    ]
+
+
+@pytest.mark.parametrize("status", [307, 400, 401, 404, 413, 415, 422])
+def test_what_an_endpoint_refuses_is_told_as_what_holds_up_the_export(
+    ledger: Ledger,
+    receiver: Receiver,
+    endpoint: EventEndpoint,
+    caplog: pytest.LogCaptureFixture,
+    status: int,
+) -> None:
+    ledger.charge(claim("r-1", [1]))
+    receiver.statuses = [status, status]
+    for _ in range(2):
+        with pytest.raises(NotTaken):
+            ledger.tell(endpoint)
+    (told,) = caplog.records
+    assert told.levelname == "ERROR"
+    assert told.getMessage() == (
+        f"usage_export_url answers {status}: it refuses the batch from operators/alpha/usage/0/lines/0"
+        " on, and no use is exported there until it takes it"
+    )
 
 
 def test_token_may_be_replaced_and_must_be_there(
