@@ -23,8 +23,8 @@ class Sweep(_Part):
 
 class AskedSweep(_Part):
     """So many subjects asked about on a day, each time counted, and either ``factor`` times the
-    mean of the days before, of which ``days`` had use; or records of ``found_share`` of them at
-    most, where that was not so in those days."""
+    mean of the days before, of which ``days`` had use; or, by the end of one of its hours,
+    records of ``found_share`` of them at most, where that was not so in those days."""
 
     subjects_a_day: _Count
     found_share: _Share
@@ -33,8 +33,8 @@ class AskedSweep(_Part):
 
 
 class PurposeDrift(_Part):
-    """A purpose with ``share`` of a day's records, at least so many, that had no more than
-    ``share_before`` in the days before, of which ``days`` had use."""
+    """A purpose with ``share`` of a day's records once it is over, at least so many, that had no
+    more than ``share_before`` in the days before, of which ``days`` had use."""
 
     records_a_day: _Count
     share: _Share

@@ -59,12 +59,15 @@ def start_of(hour: int, policy: AlertPolicy) -> int:
 
 
 def unusual(
-    day: int, counts: Mapping[HourUse, Counts], subjects: int, policy: AlertPolicy
+    day: int, counts: Mapping[HourUse, Counts], subjects: int, over: int, policy: AlertPolicy
 ) -> Iterator[Unusual]:
     """Give what is unusual on a day.
 
     ``counts`` are those of this day and up to `DAYS_BEFORE` before, ``subjects`` the
-    different ones with records on this day.
+    different ones with records on this day. Hours before ``over`` are over: nothing comes to
+    them any more. What more use can undo is judged of such hours alone, so that it does not
+    depend on when somebody looks: shares of a day once that is over, and how few of those asked
+    about have records by the ends of hours.
     """
     records = {use: each.records for use, each in counts.items()}
     today, before = (
@@ -77,8 +80,9 @@ def unusual(
         yield Unusual(
             AlertKind.ALERT_KIND_SWEEP, day * HOURS, 0, subjects, policy.sweep.subjects_a_day
         )
-    yield from _asked_sweep(day, counts, policy)
-    yield from _drift(day, today, before, days, policy)
+    yield from _asked_sweep(day, counts, over, policy)
+    if over >= (day + 1) * HOURS:
+        yield from _drift(day, today, before, days, policy)
     yield from _out_of_hours(day, records, policy)
     growth, count = policy.growth, today.total()
     if days >= growth.days:
@@ -97,30 +101,37 @@ def unacknowledged(day: int, records: int, policy: AlertPolicy) -> Iterator[Unus
 
 
 def _asked_sweep(
-    day: int, counts: Mapping[HourUse, Counts], policy: AlertPolicy
+    day: int, counts: Mapping[HourUse, Counts], over: int, policy: AlertPolicy
 ) -> Iterator[Unusual]:
     sweep, share = policy.asked_sweep, Fraction(str(policy.asked_sweep.found_share))
-    asked, found, asked_before, found_before = 0, 0, 0, 0
+    asked, found = Counter[int](), Counter[int]()
+    asked_before, found_before = 0, 0
     days: set[int] = set()
     for use, count in counts.items():
         its_day = use.hour // HOURS
         if its_day == day:
-            asked += count.asked
-            found += count.found
+            asked[use.hour] += count.asked
+            found[use.hour] += count.found
         elif day - DAYS_BEFORE <= its_day < day and count.asked:
             asked_before += count.asked
             found_before += count.found
             days.add(its_day)
-    if asked < sweep.subjects_a_day:
-        return
-    threshold, known = sweep.subjects_a_day, len(days) >= sweep.days
-    is_usual_to_find_few = known and found_before <= share * asked_before
-    if found > share * asked or is_usual_to_find_few:
-        if not known:
+    kind, known = AlertKind.ALERT_KIND_ASKED_SWEEP, len(days) >= sweep.days
+    if known:
+        many = max(sweep.subjects_a_day, -(-sweep.factor * asked_before // len(days)))
+        if asked.total() >= many:
+            yield Unusual(kind, day * HOURS, 0, asked.total(), many)
             return
-        threshold = max(threshold, -(-sweep.factor * asked_before // len(days)))
-    if asked >= threshold:
-        yield Unusual(AlertKind.ALERT_KIND_ASKED_SWEEP, day * HOURS, 0, asked, threshold)
+        if found_before <= share * asked_before:
+            # It finds few as ever.
+            return
+    asked_by, found_by = 0, 0
+    for hour in range(day * HOURS, min(over, (day + 1) * HOURS)):
+        asked_by += asked[hour]
+        found_by += found[hour]
+        if asked_by >= sweep.subjects_a_day and found_by <= share * asked_by:
+            yield Unusual(kind, day * HOURS, 0, asked_by, sweep.subjects_a_day)
+            return
 
 
 def _drift(

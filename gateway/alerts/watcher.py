@@ -6,7 +6,7 @@ are one transaction: each row is counted once, and a thing is raised once.
 """
 
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, Select, delete, insert, select, update
@@ -37,8 +37,12 @@ from gateway.storage.engines import reading
 ROWS_AT_ONCE: Final = 4_000
 """Most answers of an operator that are counted in one step."""
 
-# Of an offset that was changed since, hours may lie a day apart.
-_KEPT_DAYS: Final = DAYS_BEFORE + 2
+KEPT_DAYS: Final = DAYS_BEFORE + 12
+"""So many days with use are kept of an operator: those that are judged, the days before them, and
+some that a clock far ahead invented."""
+_JUDGED_DAYS: Final = 3
+# Of an answer that says when it was served, the commit may come so much later.
+_COMMITTED_SECONDS: Final = 300
 
 
 class AlertWatcher:
@@ -49,6 +53,7 @@ class AlertWatcher:
         self._evidence = evidence
         self._policy = policy
         self._subjects = Subjects()
+        self._judged: dict[str, int] = {}
 
     def step(self, now: int) -> bool:
         """Count the next answers of each operator at ``now`` (seconds, UTC); tell whether there
@@ -88,22 +93,35 @@ class AlertWatcher:
     def _count(self, operator_id: str, followed: int | None, now: int) -> bool:
         with reading(self._records) as connection:
             rows = connection.execute(_next(operator_id, followed or 0)).all()
-            if not rows:
+            more = len(rows) == ROWS_AT_ONCE
+            over = self._over(min(now, rows[-1].served_at) if more else now)
+            if not rows and self._judged.get(operator_id) == over:
                 return False
             subjects = self._subjects.of(connection, first_entries(rows))
             elsewhere = region_subjects(connection, operator_id, chunks_elsewhere(rows))
         use = use_in(rows, subjects, elsewhere, self._policy)
         with self._evidence.begin() as connection:
-            _follow(connection, operator_id, followed, rows[-1].sequence)
+            days = set(use.subjects)
+            if self._judged.get(operator_id) != over:
+                # Hours ended since, of days that may see no more use.
+                days |= set(_days(connection, operator_id, over)[:_JUDGED_DAYS])
+            if rows:
+                _follow(connection, operator_id, followed, rows[-1].sequence)
             _add(connection, operator_id, use.hours)
-            for day, seen in use.subjects.items():
-                count = _seen(connection, operator_id, day, seen)
+            for day in sorted(days):
+                count = _seen(connection, operator_id, day, use.subjects.get(day, ()))
                 counts = _counts(connection, operator_id, day)
-                for each in unusual(day, counts, count, self._policy):
+                for each in unusual(day, counts, count, over, self._policy):
                     self._raise(connection, operator_id, each, now)
             if use.subjects:
-                _forget(connection, operator_id, max(use.subjects) - _KEPT_DAYS)
-        return len(rows) == ROWS_AT_ONCE
+                _forget(connection, operator_id)
+        self._judged[operator_id] = over
+        return more
+
+    def _over(self, until: int) -> int:
+        """Return the first hour that is not over, where all is counted that was served before
+        ``until`` (seconds, UTC)."""
+        return hour_of(until - _COMMITTED_SECONDS, self._policy)
 
     def _raise(self, connection: Connection, operator_id: str, found: Unusual, now: int) -> None:
         raise_alert(
@@ -167,12 +185,27 @@ def _counts(connection: Connection, operator_id: str, day: int) -> dict[HourUse,
     }
 
 
-def _forget(connection: Connection, operator_id: str, day: int) -> None:
+def _days(connection: Connection, operator_id: str, over: int | None = None) -> Sequence[int]:
+    """Return the days with use that had begun before the hour ``over``, newest first."""
+    day = HOUR_COUNTS.c.hour // HOURS
+    query = select(day).where(HOUR_COUNTS.c.operator_id == operator_id)
+    if over is not None:
+        query = query.where(HOUR_COUNTS.c.hour < over)
+    return connection.execute(query.distinct().order_by(day.desc())).scalars().all()
+
+
+def _forget(connection: Connection, operator_id: str) -> None:
+    """Forget all but the newest days with use: counted, since by the calendar one row of a clock
+    far ahead would drop what is usual."""
+    days = _days(connection, operator_id)
+    if len(days) <= KEPT_DAYS:
+        return
+    oldest = days[KEPT_DAYS - 1]
     connection.execute(
         delete(HOUR_COUNTS).where(
-            HOUR_COUNTS.c.operator_id == operator_id, HOUR_COUNTS.c.hour < day * HOURS
+            HOUR_COUNTS.c.operator_id == operator_id, HOUR_COUNTS.c.hour < oldest * HOURS
         )
     )
     connection.execute(
-        delete(SUBJECTS).where(SUBJECTS.c.operator_id == operator_id, SUBJECTS.c.day < day)
+        delete(SUBJECTS).where(SUBJECTS.c.operator_id == operator_id, SUBJECTS.c.day < oldest)
     )

@@ -37,14 +37,14 @@ def found(
 ) -> list[Unusual]:
     """Return what is unusual on a day."""
     counts = {use: Counts(count) for use, count in records.items()}
-    return list(unusual(day, counts, subjects, policy))
+    return list(unusual(day, counts, subjects, (day + 1) * HOURS, policy))
 
 
 def asked_on(days: Mapping[int, tuple[int, int]]) -> list[Unusual]:
     """Return what is unusual on the Monday, of subjects asked about and found so many days
     before it."""
     counts = {at(MONDAY - back): Counts(0, *each) for back, each in days.items()}
-    return list(unusual(MONDAY, counts, 0, POLICY))
+    return list(unusual(MONDAY, counts, 0, (MONDAY + 1) * HOURS, POLICY))
 
 
 def asked_sweep(asked: int, threshold: int = 5_000) -> list[Unusual]:

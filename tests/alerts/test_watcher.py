@@ -16,7 +16,7 @@ from gateway.alerts.policy_file import read_alert_policy
 from gateway.alerts.service import AlertService
 from gateway.alerts.store import SqlAlerts
 from gateway.alerts.tables import HOURS
-from gateway.alerts.watcher import ROWS_AT_ONCE, AlertWatcher
+from gateway.alerts.watcher import KEPT_DAYS, ROWS_AT_ONCE, AlertWatcher
 from gateway.config import ConfigRefused
 from gateway.federation.asking.use_store import RegionUses
 from gateway.meter.decisions import DecisionIds
@@ -42,6 +42,9 @@ def policy(**changed: Any) -> AlertPolicy:
 
 
 SWEEPS = policy(sweep={"subjects_a_day": 3})
+HOUR = 3_600
+# 2026-04-01T00:00+08:00, hours before the clock of these tests begins.
+WEDNESDAY = NOW - (NOW + 8 * HOUR) % DAY
 
 
 OPERATOR = CALLER._replace(
@@ -88,6 +91,15 @@ class Watched:
         lines = (LineCount(1, len(given), 7),)
         charge = claim(name, [], served_at=NOW)
         self.ledger.commit([charge._replace(lines=lines)])
+
+    def use_at(self, at: int, records: int, **changed: Any) -> None:
+        """Answer once at ``at`` with so many records of another region's kind."""
+        self.made += 1
+        self.clock.at = at
+        lines = (LineCount(1, records, 7),) if records else ()
+        changed = {"asked_subjects": 1, "purpose": 1, "good_until": at + 60} | changed
+        made = claim(f"u-{self.made}", [], served_at=at, **changed)
+        self.ledger.commit([made._replace(lines=lines)])
 
     def settle(self, most: int) -> None:
         """Settle so many of the deliveries, of which one record a day is credited."""
@@ -298,6 +310,9 @@ async def test_twenty_thousand_codes_without_a_record_are_told(watched: Watched)
     for _ in range(40):
         watched.use([], asked_subjects=500)
     watched.watch(policy())
+    assert await watched.listed() == []
+    watched.clock.at += HOUR
+    watched.watch(policy())
     (alert,) = await watched.listed()
     assert alert.kind == AlertKind.ALERT_KIND_ASKED_SWEEP
     assert (alert.counted, alert.threshold) == (20_000, 5_000)
@@ -309,10 +324,9 @@ async def test_subjects_that_have_records_count_once_an_answer(watched: Watched)
         sweep={"subjects_a_day": 100},
     )
     watched.use([0, 0, 1, 2, 3, 4], asked_subjects=9)
-    watched.watch(few)
-    assert await watched.listed() == []
     # Six different of eleven had records: more than half.
     watched.use([0], asked_subjects=2)
+    watched.clock.at += HOUR
     watched.watch(few)
     assert await watched.listed() == []
     watched.use([], asked_subjects=1)
@@ -344,6 +358,7 @@ async def test_of_other_regions_subjects_count_as_found_and_records_do_not(
     )
     watched.use([], asked_subjects=10)
     watched.elsewhere("q-1", "two", [company(number) for number in range(6)])
+    watched.clock.at += HOUR
     watched.watch(few)
     assert await watched.listed() == []
     watched.use([], asked_subjects=10)
@@ -368,3 +383,97 @@ async def test_records_of_other_regions_are_records_whatever_they_are_counted_fo
     watched.watch(many)
     (alert,) = await watched.listed()
     assert (alert.kind, alert.counted) == (AlertKind.ALERT_KIND_OUT_OF_HOURS, 50)
+
+
+@pytest.mark.parametrize("every", [1, 2, 4, 100])
+@pytest.mark.parametrize(("first", "told"), [(1_000, 0), (25_000, 1)])
+async def test_a_day_drifts_once_it_is_over_however_often_it_is_watched(
+    watched: Watched, first: int, told: int, every: int
+) -> None:
+    """What is most of the records at half past eight may be few of them by the evening."""
+    uses = [(WEDNESDAY - back * DAY + 10 * HOUR, 20_000, 1) for back in range(7, 0, -1)]
+    uses += [(WEDNESDAY + 8 * HOUR + 1_800, first, 2), (WEDNESDAY + 12 * HOUR, 20_000, 1)]
+    for number, (at, records, purpose) in enumerate(uses, 1):
+        watched.use_at(at, records, purpose=purpose)
+        if number % every == 0:
+            watched.watch(policy())
+    watched.clock.at = WEDNESDAY + DAY - 1
+    watched.watch(policy())
+    assert _of(await watched.listed(), AlertKind.ALERT_KIND_PURPOSE_DRIFT) == []
+    for _ in range(2):
+        watched.clock.at += HOUR
+        watched.watch(policy())
+    alerts = _of(await watched.listed(), AlertKind.ALERT_KIND_PURPOSE_DRIFT)
+    assert [(each.purpose, each.counted, each.period_start.seconds) for each in alerts] == [
+        (2, first, WEDNESDAY)
+    ] * told
+
+
+@pytest.mark.parametrize("away_days", [0, 1, 40])
+@pytest.mark.parametrize("is_new", [False, True])
+async def test_a_day_is_judged_by_what_was_usual_then_also_when_that_comes_late(
+    watched: Watched, away_days: int, is_new: bool
+) -> None:
+    """By a process that was there all the time, or a new one, that finds much later use too."""
+    watcher = AlertWatcher(watched.engines.records, watched.engines.evidence, policy())
+    for back in range(7, 0, -1):
+        watched.use_at(WEDNESDAY - back * DAY + 10 * HOUR, 1_000)
+    watched.use_at(WEDNESDAY + 10 * HOUR, 1_000, purpose=2)
+    watcher.step(watched.clock.now())
+    if is_new:
+        watcher = AlertWatcher(watched.engines.records, watched.engines.evidence, policy())
+    watched.use_at(WEDNESDAY + (1 + away_days) * DAY + 10 * HOUR, 1_000)
+    watcher.step(watched.clock.now())
+    (alert,) = await watched.listed()
+    assert (alert.kind, alert.purpose) == (AlertKind.ALERT_KIND_PURPOSE_DRIFT, 2)
+    assert alert.period_start.seconds == WEDNESDAY
+
+
+@pytest.mark.parametrize("often", [True, False])
+async def test_a_sweep_in_the_night_is_told_whatever_is_asked_about_by_day(
+    watched: Watched, often: bool
+) -> None:
+    watched.use_at(WEDNESDAY + HOUR, 0, asked_subjects=5_000)
+    watched.use_at(WEDNESDAY + 3 * HOUR, 0, asked_subjects=1)
+    if often:
+        watched.watch(policy())
+        assert len(await watched.listed()) == 1
+    # So many that have records that of the whole day hardly any would be too few.
+    watched.elsewhere("q-1", "two", [company(number) for number in range(300)])
+    watched.clock.at = NOW
+    watched.watch(policy())
+    (alert,) = await watched.listed()
+    assert (alert.kind, alert.counted) == (AlertKind.ALERT_KIND_ASKED_SWEEP, 5_000)
+
+
+@pytest.mark.parametrize("wrong_days", [1, 9])
+async def test_what_was_usual_is_known_still_after_a_clock_was_far_ahead(
+    watched: Watched, wrong_days: int
+) -> None:
+    """On one host the watcher's clock is that of the ledger: both were wrong."""
+    for day in range(10):
+        watched.use_at(WEDNESDAY + day * DAY + 10 * HOUR, 1_000)
+        watched.watch(policy())
+    for day in range(wrong_days):
+        watched.use_at(WEDNESDAY + (70 + day) * DAY + 10 * HOUR, 1)
+        watched.watch(policy())
+    watched.use_at(WEDNESDAY + 10 * DAY + 10 * HOUR, 50_000, purpose=2)
+    watched.watch(policy())
+    watched.clock.at += DAY
+    watched.watch(policy())
+    alerts = await watched.listed()
+    (growth,) = _of(alerts, AlertKind.ALERT_KIND_GROWTH)
+    assert (growth.counted, growth.threshold) == (50_000, 5_000)
+    (drift,) = _of(alerts, AlertKind.ALERT_KIND_PURPOSE_DRIFT)
+    assert drift.period_start == growth.period_start
+
+
+async def test_counts_of_long_ago_are_forgotten(watched: Watched) -> None:
+    for day in range(KEPT_DAYS + 3):
+        watched.use_at(WEDNESDAY + day * DAY + 10 * HOUR, 1)
+    watched.watch(policy())
+    assert watched.counted() == KEPT_DAYS
+
+
+def _of(alerts: Sequence[pb.Alert], kind: AlertKind.ValueType) -> list[pb.Alert]:
+    return [alert for alert in alerts if alert.kind == kind]

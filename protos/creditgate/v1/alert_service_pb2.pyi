@@ -34,7 +34,9 @@ class _AlertKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_AlertKind.V
     (批量遍历主体).
     """
     ALERT_KIND_PURPOSE_DRIFT: _AlertKind.ValueType  # 2
-    """A purpose that was rare before is that of most records of a day (用途漂移)."""
+    """A purpose that was rare before is that of most records of a day (用途漂移); judged when the day
+    is over.
+    """
     ALERT_KIND_OUT_OF_HOURS: _AlertKind.ValueType  # 3
     """Many records in an hour outside of office hours (非工作时间批量查询)."""
     ALERT_KIND_GROWTH: _AlertKind.ValueType  # 4
@@ -52,8 +54,8 @@ class _AlertKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_AlertKind.V
     counted are whole hours since the oldest such use, period_start its instant.
     """
     ALERT_KIND_ASKED_SWEEP: _AlertKind.ValueType  # 8
-    """Subjects asked about on a day, many more than before, or with records of hardly any of
-    them (大量查询主体).
+    """Subjects asked about on a day, many more than before, or, by the end of one of its hours, with
+    records of hardly any of them (大量查询主体).
     """
     ALERT_KIND_CLEARING_DISPUTE: _AlertKind.ValueType  # 9
     """A clearing with a region left entries in dispute (清算争议): operator_id is that of the
@@ -99,7 +101,9 @@ ALERT_KIND_SWEEP: AlertKind.ValueType  # 1
 (批量遍历主体).
 """
 ALERT_KIND_PURPOSE_DRIFT: AlertKind.ValueType  # 2
-"""A purpose that was rare before is that of most records of a day (用途漂移)."""
+"""A purpose that was rare before is that of most records of a day (用途漂移); judged when the day
+is over.
+"""
 ALERT_KIND_OUT_OF_HOURS: AlertKind.ValueType  # 3
 """Many records in an hour outside of office hours (非工作时间批量查询)."""
 ALERT_KIND_GROWTH: AlertKind.ValueType  # 4
@@ -117,8 +121,8 @@ ALERT_KIND_UNSIGNED_USAGE: AlertKind.ValueType  # 7
 counted are whole hours since the oldest such use, period_start its instant.
 """
 ALERT_KIND_ASKED_SWEEP: AlertKind.ValueType  # 8
-"""Subjects asked about on a day, many more than before, or with records of hardly any of
-them (大量查询主体).
+"""Subjects asked about on a day, many more than before, or, by the end of one of its hours, with
+records of hardly any of them (大量查询主体).
 """
 ALERT_KIND_CLEARING_DISPUTE: AlertKind.ValueType  # 9
 """A clearing with a region left entries in dispute (清算争议): operator_id is that of the
