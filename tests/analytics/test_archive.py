@@ -1,5 +1,7 @@
 """The archive has every use once, and a question reads the archive and nothing else."""
 
+import resource
+import sys
 from hashlib import sha256
 from pathlib import Path
 
@@ -7,6 +9,8 @@ import pytest
 from sqlalchemy import delete, update
 
 from gateway.analytics import archive as archiving
+from gateway.analytics import question
+from gateway.analytics.answering import DATA_BYTES
 from gateway.analytics.archive import (
     MANIFEST,
     ArchiveBusy,
@@ -146,6 +150,51 @@ def test_question_reads_the_archive_alone_and_writes_nothing(archive: Path, sql:
 def test_long_answers_are_cut_and_say_so(archive: Path) -> None:
     told = ask(archive, "SELECT usage_index FROM usage ORDER BY ALL", most=4)
     assert (len(told.rows), told.more, told.columns) == (4, True, ["usage_index"])
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        # DuckDB's own limit covers neither what these two make,
+        "SELECT sum(x) FROM (SELECT unnest(range(3000000000)) x)",
+        "SELECT len(repeat('x', 2000000000))",
+        # nor what Python makes of rows, but what is grouped.
+        "SELECT repeat('x', 300000000) FROM range(20)",
+        "SELECT count(*) FROM (SELECT DISTINCT range FROM range(200000000))",
+    ],
+)
+def test_a_question_takes_bounded_memory_and_says_so(archive: Path, sql: str) -> None:
+    with pytest.raises(QuestionRefused, match=r"takes more memory than it may: .* 2 GiB in all"):
+        ask(archive, sql)
+    most_kib = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    assert most_kib << 10 < DATA_BYTES + (512 << 20)
+
+
+def test_a_question_that_ends_its_process_is_refused(
+    archive: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    aborting = (sys.executable, "-c", "import os; os.abort()")
+    monkeypatch.setattr(question, "_COMMAND", aborting)
+    with pytest.raises(QuestionRefused, match="more memory"):
+        ask(archive, "SELECT 1")
+
+
+def test_an_answer_that_is_too_large_is_refused(archive: Path) -> None:
+    with pytest.raises(QuestionRefused, match="larger than 64 MiB"):
+        ask(archive, "SELECT repeat('x', 70000000)")
+
+
+def test_values_that_json_has_not_are_texts(archive: Path) -> None:
+    sql = "SELECT 1.50::DECIMAL(9, 2), [1, 2], DATE '2026-03-31', NULL, true, 'x'::BLOB, 2::HUGEINT"
+    assert ask(archive, sql).rows == [("1.50", [1, 2], "2026-03-31", None, True, "b'x'", 2)]
+
+
+def test_a_module_beside_the_caller_is_not_run(
+    archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "duckdb.py").write_text("raise SystemExit(9)")
+    monkeypatch.chdir(tmp_path)
+    assert ask(archive, "SELECT 1").rows == [(1,)]
 
 
 def test_archive_without_uses_has_a_table_and_a_missing_one_is_told(
