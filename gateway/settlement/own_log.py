@@ -41,7 +41,7 @@ class OwnLog:
         if len(uses) != head.size or root.root() != head.root:
             raise _conflict(
                 "The ledger has not the uses that the head of the log was signed for: nothing is"
-                " judged by it. `creditgate check` tells what was changed."
+                " judged by it. `creditgate log check` tells what was changed."
             )
         return uses
 

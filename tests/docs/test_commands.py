@@ -1,33 +1,59 @@
 """The commands and calls of the pages do what the pages say."""
 
 import re
-import shlex
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.cli.commands import EVERY
 from tests.docs.pages import DOCS, ROOT, script
+from tests.docs.spelled import blocks_of, fault_of, mention_fault_of, mentions_of, sources
 
 Reader = Callable[[Path], str]
 NAME = "示例甲机械有限公司（虚构）"
-_COMMAND = re.compile(r"""\bcreditgate ((?:[^|;>)"'\n]|"[^"]*"|'[^']*')+)""")
-_OPTION = re.compile(r"--[a-z][a-z-]*")
+PAGES = sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md")])
 
 
-@pytest.mark.parametrize("page", ["operators.md", "administrators.md", "operations.md"])
-def test_every_command_of_a_page_is_one_there_is_with_its_options(page: str) -> None:
-    commands = _COMMAND.findall(script(DOCS / page, "host:1").replace("\\\n", " "))
-    assert commands
-    for each in commands:
-        found, rest = EVERY, shlex.split(each)
-        while rest and rest[0] in getattr(found, "commands", {}):
-            found = found.commands[rest.pop(0)]  # pyright: ignore[reportAttributeAccessIssue]
-        assert not getattr(found, "commands", {}), each
-        options = {name for parameter in found.params for name in parameter.opts}
-        asked = {word.partition("=")[0] for word in rest if word.startswith("--")}
-        assert set(filter(_OPTION.fullmatch, asked)) <= options, each
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_command_of_a_page_is_one_there_is_with_its_options(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    faults = {each: fault_of(each) for each in blocks_of(text)}
+    faults |= {each: mention_fault_of(each) for each in mentions_of(text)}
+    assert {each: fault for each, fault in faults.items() if fault} == {}
+
+
+def test_every_command_that_messages_name_is_one_there_is() -> None:
+    named = re.findall(r"`+creditgate ([^`]+)`+", sources(ROOT / "gateway"))
+    assert len(named) > 50
+    faults = {each: mention_fault_of(each) for each in named}
+    assert {each: fault for each, fault in faults.items() if fault} == {}
+
+
+@pytest.mark.parametrize(
+    ("command", "fault"),
+    [
+        ("consent get consents/1", "no command get"),
+        ("consent show", "missing"),
+        ("consent show a b", "left over"),
+        ("consent show a --no-such", "no-such"),
+        ("alerts list --operator", "requires an argument"),
+        ("consent show $pinned --no-such", "no option"),
+        ("consent show $pinned", ""),
+        ("consent show a --json # as it is", ""),
+    ],
+)
+def test_a_command_that_would_not_be_taken_is_seen(command: str, fault: str) -> None:
+    found = fault_of(command)
+    assert fault in found if fault else not found
+    page = f"```sh\ncreditgate {command}\nsudo -u creditgate -- env true\n```\n"
+    assert blocks_of(page) == [command]
+
+
+def test_a_mention_names_commands_and_options_and_may_leave_out_the_rest() -> None:
+    spans = mentions_of("`creditgate consent show`, `consent get` of `consent`, `consents x`")
+    assert spans == ["consent show", "consent get"]
+    assert [*map(mention_fault_of, spans)] == ["", "no command get"]
+    assert mention_fault_of("consent show --no-such")
 
 
 def test_the_calls_of_the_readme_are_answered_in_every_language(reader: Reader) -> None:

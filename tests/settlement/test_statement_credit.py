@@ -215,7 +215,7 @@ async def test_short_evidence_is_judged_by_the_ledger_where_that_is_what_was_log
         with installation.engines.records.begin() as connection:
             own = USAGE.c.operator_id == OPERATOR_ID, USAGE.c.usage_index == 1
             connection.execute(update(USAGE).where(*own).values(lines="[]"))
-        with pytest.raises(grpc.aio.AioRpcError, match="creditgate check"):
+        with pytest.raises(grpc.aio.AioRpcError, match="creditgate log check"):
             await world.credit(short, "altered")
         with installation.engines.records.begin() as connection:
             (line,) = connection.execute(
