@@ -24,8 +24,15 @@ class Settled(NamedTuple):
     shares: Measures
 
 
-async def settled(visit: Visit, month: Month) -> Settled | None:
-    """Return what was settled of ``month``, None where it is open or not for who is signed in."""
+class Unsettled(NamedTuple):
+    """That a month is open, and which one is closed next."""
+
+    next_month: str
+
+
+async def settled(visit: Visit, month: Month) -> Settled | Unsettled | None:
+    """Return what was settled of ``month``, or that it is open; None where that is not for who is
+    signed in."""
     if not visit.may(pb.GetSettlementRequest):
         return None
     try:
@@ -33,7 +40,7 @@ async def settled(visit: Visit, month: Month) -> Settled | None:
     except Refused as refused:
         if refused.reason != RefusalReason.REFUSAL_REASON_RESOURCE_NOT_FOUND:
             raise
-        return None
+        return Unsettled(refused.metadata["next_month"])
     settlement, language = found.settlement, visit.language
     return Settled(
         settlement.close_time.seconds,
@@ -61,8 +68,14 @@ async def close(visit: Visit) -> Response:
     if month is None:
         raise NotShown("missing")
     form = await visit.form("close", month.name)
-    await visit.ask(
-        pb.ClosePeriodRequest(month=month.name, request_id=form.get("request_id", "")),
-        pb.ClosePeriodResponse,
-    )
-    return visit.sent_on(f"/use/{month.name}", done="closed")
+    page = f"/use/{month.name}"
+    try:
+        await visit.ask(
+            pb.ClosePeriodRequest(month=month.name, request_id=form.get("request_id", "")),
+            pb.ClosePeriodResponse,
+        )
+    except Refused as refused:
+        if "next_month" not in refused.metadata:
+            raise
+        return visit.sent_on(page, refused="MONTH_NOT_NEXT")
+    return visit.sent_on(page, done="closed")

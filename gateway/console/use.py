@@ -11,7 +11,7 @@ from creditgate.v1 import operator_service_pb2 as operators_pb
 from creditgate.v1 import settlement_service_pb2 as settlement_pb
 from creditgate.v1 import usage_service_pb2 as usage_pb
 from creditgate.v1.refusal_pb2 import RefusalReason
-from gateway.console.settlement import settled
+from gateway.console.settlement import Settled, Unsettled, settled
 from gateway.console.visit import Visit
 from gateway.pages.charts import Measure, Measures, measures
 from gateway.pages.money import yuan
@@ -43,7 +43,8 @@ async def show(visit: Visit) -> Response:
     )
     uses = [await _use(visit, operator, month) for operator in listed.operators]
     statements = [use.statement for use in uses if use.statement is not None]
-    before = month_before(month)
+    before, settlement = month_before(month), await settled(visit, month)
+    next_month = settlement.next_month if isinstance(settlement, Unsettled) else ""
     return visit.page(
         "use.html",
         tab="/use",
@@ -56,8 +57,9 @@ async def show(visit: Visit) -> Response:
         total=yuan(sum(each.total_micro_yuan for each in statements), visit.language),
         more=listed.next_page_token,
         over=month.until <= visit.now,
-        settlement=await settled(visit, month),
-        settled_here=visit.may(settlement_pb.GetSettlementRequest),
+        settlement=settlement if isinstance(settlement, Settled) else None,
+        settled_here=settlement is not None,
+        next_month=next_month,
         may_close=visit.deed(settlement_pb.ClosePeriodRequest),
         request_id=str(uuid4()),
     )

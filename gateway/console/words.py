@@ -53,13 +53,17 @@ REFUSED: Final[Mapping[str, Words]] = {
         "没有办理：别人刚刚改过，请重看后再办。",
         "Not done: it was changed meanwhile; look again.",
     ),
+    "MONTH_NOT_NEXT": (
+        "没有办理：各月须依次结算，还没有轮到本月。",
+        "Not done: months are closed in order, and it is not this one's turn.",
+    ),
     "RATE_EXCEEDED": ("没有办理：请稍后再试。", "Not done: try again in a moment."),
     "SCOPE_NOT_GRANTED": (
         "没有办理：您的角色没有这项权限。",
         "Not done: your roles do not reach it.",
     ),
 }
-"""Why a form was refused, by reason."""
+"""Why a form was refused, by reason; MONTH_NOT_NEXT is the console's own."""
 
 PROPOSAL_STATES: Final[Mapping[int, Words]] = {
     ProposalState.PROPOSAL_STATE_PENDING: ("待复核", "pending"),

@@ -89,13 +89,18 @@ class ClosingService:
     async def get_settlement(
         self, request: pb.GetSettlementRequest, caller: Caller
     ) -> pb.GetSettlementResponse:
-        """Answer GetSettlement; raises Refused RESOURCE_NOT_FOUND for a month that is open."""
-        month = settled_month(request.month)
-        settled = await self._shares.run(_who(caller), self._closings.settled, month.name)
+        """Answer GetSettlement; raises Refused RESOURCE_NOT_FOUND, with the month that is closed
+        next, for a month that is open."""
+        month, by = settled_month(request.month), _who(caller)
+        settled = await self._shares.run(by, self._closings.settled, month.name)
         if settled is None:
+            view, now = self._feed.current(), self._clock.now()
+            next_one = (await self._shares.run(by, self._settler.next_month, view, now)).name
             raise Refused(
                 RefusalReason.REFUSAL_REASON_RESOURCE_NOT_FOUND,
-                "The month is not closed; SettlementService.ClosePeriod closes it.",
+                "The month is not closed. SettlementService.ClosePeriod closes months in order: the"
+                f" next one is {next_one}.",
+                metadata={"next_month": next_one},
             )
         return pb.GetSettlementResponse(settlement=settled.settlement)
 

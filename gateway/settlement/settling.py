@@ -79,14 +79,18 @@ class Settler:
                 )
         return settled.settlement
 
+    def next_month(self, view: SettlementView, now: int) -> Month:
+        """Return the month that is closed next, over by now or not: months are closed in order."""
+        last = month_named(self._closings.last_settled())
+        return self._first(view, now) if last is None else shifted(last, 1)
+
     def _before(self, month: Month) -> Settlement | None:
         before = month_before(month)
         settled = None if before is None else self._closings.settled(before.name)
         return None if settled is None else settled.settlement
 
     def _require_next(self, month: Month, view: SettlementView, now: int) -> None:
-        last = month_named(self._closings.last_settled())
-        next_one = self._first(view, now) if last is None else shifted(last, 1)
+        next_one = self.next_month(view, now)
         if month != next_one:
             raise Refused(
                 RefusalReason.REFUSAL_REASON_STATE_CONFLICT,

@@ -47,33 +47,50 @@ async def test_months_are_gone_back_through_to_the_first_there_is(world: World) 
     assert (await world.see("/use/1969-12")).status_code == 404
 
 
-async def test_a_month_that_is_over_is_closed_once_and_stays_so(world: World) -> None:
+async def test_guarded_closing_takes_a_fresh_sign_in(world: World) -> None:
+    past = shifted(month_of(world.installation.clock.now()), -1)
+    world.register("as-early", past.from_)
+    await caught_up()
+    await world.sign_in(PRICER, "/use")
+    page = await world.see(f"/use/{past.name}")
+    await world.guard(guarded=True)
+    age_sessions(world.installation, signed_in=600)
+    sent = await world.send(page, f"/use/{past.name}/close")
+    assert not sent.url.path.startswith("/console")
+    page = await world.see(f"/use/{past.name}")
+    assert "本月已于" not in page.text
+    assert "结算须在五分钟内" in page.text
+
+
+async def test_a_month_is_closed_in_its_turn_once_and_stays_so(world: World) -> None:
     present = month_of(world.installation.clock.now())
-    past = shifted(present, -1).name
+    past, before = shifted(present, -1).name, shifted(present, -2).name
     world.register("early", shifted(present, -1).from_)
     await caught_up()
     assert "/close" not in (await world.sign_in(PRICER, "/use")).text
     page = await world.see(f"/use/{past}")
-    page = await world.send(page, f"/use/{past}/close")
-    assert "账期已结算" in page.text
-    assert page.url.path == f"/console/use/{past}"
-    assert "本月已于" in page.text
-    assert "/close" not in page.text
-    earlier = await world.see(f"/use/{shifted(present, -2).name}")
-    assert "没有办理" in (await world.send(earlier, "/close")).text
-
-
-async def test_guarded_closing_takes_a_fresh_sign_in(world: World) -> None:
-    past = shifted(month_of(world.installation.clock.now()), -2).name
-    await world.sign_in(PRICER, "/use")
-    page = await world.see(f"/use/{past}")
-    await world.guard(guarded=True)
-    age_sessions(world.installation, signed_in=600)
-    sent = await world.send(page, f"/use/{past}/close")
-    assert not sent.url.path.startswith("/console")
-    page = await world.see(f"/use/{past}")
-    assert "本月已于" not in page.text
-    assert "结算须在五分钟内" in page.text
+    # Nothing was before it, so nothing is to be closed.
+    earlier = await world.see(f"/use/{before}")
+    assert "/close" not in earlier.text
+    assert "本月没有需要结算的内容" in earlier.text
+    world.register("earlier", shifted(present, -2).from_)
+    await caught_up()
+    refused = await world.send(page, f"/use/{past}/close")
+    assert "没有办理：各月须依次结算" in refused.text
+    assert refused.url.path == f"/console/use/{past}"
+    # It leads to the month that is due.
+    assert "/close" not in refused.text
+    assert f'/use/{before}">{before}</a>' in refused.text.partition("请先结算")[2]
+    for month in (before, past):
+        page = await world.see(f"/use/{month}")
+        page = await world.send(page, f"/use/{month}/close")
+        assert "账期已结算" in page.text
+        assert page.url.path == f"/console/use/{month}"
+        assert "本月已于" in page.text
+        assert "/close" not in page.text
+    earlier = await world.see(f"/use/{shifted(present, -3).name}?lang=en")
+    assert "There is nothing to close of this month" in earlier.text
+    assert f"the next one to close is {present.name}" in earlier.text
 
 
 async def test_months_follow_each_other_over_the_turn_of_a_year() -> None:

@@ -148,7 +148,8 @@ class SettlementServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def GetSettlement(self, request, context):
-        """Returns the settlement of a closed month. Needs scope settlement:read.
+        """Returns the settlement of a closed month. Of an open one the refusal (RESOURCE_NOT_FOUND) tells
+        which month is closed next, in the metadata next_month. Needs scope settlement:read.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

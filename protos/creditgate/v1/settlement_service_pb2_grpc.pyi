@@ -52,7 +52,9 @@ class SettlementServiceStub:
     ClosePeriod: _grpc.UnaryUnaryMultiCallable[_settlement_service_pb2.ClosePeriodRequest, _settlement_service_pb2.ClosePeriodResponse]
     """Closes a month: statements become settlements. Needs scope settlement:close."""
     GetSettlement: _grpc.UnaryUnaryMultiCallable[_settlement_service_pb2.GetSettlementRequest, _settlement_service_pb2.GetSettlementResponse]
-    """Returns the settlement of a closed month. Needs scope settlement:read."""
+    """Returns the settlement of a closed month. Of an open one the refusal (RESOURCE_NOT_FOUND) tells
+    which month is closed next, in the metadata next_month. Needs scope settlement:read.
+    """
     ListClosings: _grpc.UnaryUnaryMultiCallable[_settlement_service_pb2.ListClosingsRequest, _settlement_service_pb2.ListClosingsResponse]
     """Lists the operators' months that were closed. Needs scope settlement:read."""
     CreateCreditNote: _grpc.UnaryUnaryMultiCallable[_settlement_service_pb2.CreateCreditNoteRequest, _settlement_service_pb2.CreateCreditNoteResponse]
@@ -86,7 +88,9 @@ class SettlementServiceAsyncStub(SettlementServiceStub):
     ClosePeriod: _aio.UnaryUnaryMultiCallable[_settlement_service_pb2.ClosePeriodRequest, _settlement_service_pb2.ClosePeriodResponse]  # type: ignore[assignment]
     """Closes a month: statements become settlements. Needs scope settlement:close."""
     GetSettlement: _aio.UnaryUnaryMultiCallable[_settlement_service_pb2.GetSettlementRequest, _settlement_service_pb2.GetSettlementResponse]  # type: ignore[assignment]
-    """Returns the settlement of a closed month. Needs scope settlement:read."""
+    """Returns the settlement of a closed month. Of an open one the refusal (RESOURCE_NOT_FOUND) tells
+    which month is closed next, in the metadata next_month. Needs scope settlement:read.
+    """
     ListClosings: _aio.UnaryUnaryMultiCallable[_settlement_service_pb2.ListClosingsRequest, _settlement_service_pb2.ListClosingsResponse]  # type: ignore[assignment]
     """Lists the operators' months that were closed. Needs scope settlement:read."""
     CreateCreditNote: _aio.UnaryUnaryMultiCallable[_settlement_service_pb2.CreateCreditNoteRequest, _settlement_service_pb2.CreateCreditNoteResponse]  # type: ignore[assignment]
@@ -165,7 +169,9 @@ class SettlementServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _settlement_service_pb2.GetSettlementRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_settlement_service_pb2.GetSettlementResponse, _abc.Awaitable[_settlement_service_pb2.GetSettlementResponse]]:
-        """Returns the settlement of a closed month. Needs scope settlement:read."""
+        """Returns the settlement of a closed month. Of an open one the refusal (RESOURCE_NOT_FOUND) tells
+        which month is closed next, in the metadata next_month. Needs scope settlement:read.
+        """
 
     @_abc_1.abstractmethod
     def ListClosings(
