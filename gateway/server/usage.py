@@ -94,7 +94,10 @@ async def usage_logs(
         files = Shares("usage-log", LOG_FILES_WAITING)
         stack.callback(files.close)
         proofs = UsageProofs(
-            engines.records, logs, lambda: loop.call_soon_threadsafe(line.tell, USAGE)
+            engines.records,
+            logs,
+            region_entries,
+            lambda: loop.call_soon_threadsafe(line.tell, USAGE),
         )
         duties = AgreementDuties(engines.records, engines.evidence, logs, policy)
         unsigned = UnsignedUse(

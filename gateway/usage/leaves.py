@@ -43,13 +43,12 @@ _NO_HASHES: Final = LedgerHashes((), (), ())
 
 
 class LedgerLeaf(NamedTuple):
-    """A row's sequence, its place in the usage log, how many records it is of, its leaf, of a
-    large one the serialised UsageDetail that the leaf has the digest of (b"" else), and the hash
-    that is kept of the leaf, None of an older row."""
+    """A row's sequence, its place in the usage log, its leaf, of a large one the serialised
+    UsageDetail that the leaf has the digest of (b"" else), and the hash that is kept of the leaf,
+    None of an older row."""
 
     sequence: int
     place: int
-    records: int
     leaf: bytes
     detail: bytes
     kept_hash: bytes | None
@@ -119,7 +118,6 @@ class LedgerLeaves:
             LedgerLeaf(
                 sequence,
                 row.usage_index,
-                row.entry_count,
                 leaf_bytes(row, lines, detail),
                 detail,
                 None if kept is None else bytes(kept),

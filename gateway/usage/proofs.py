@@ -9,9 +9,11 @@ from sqlalchemy import Engine, select
 from creditgate.refusal import Refused, Violation, invalid
 from creditgate.transparency.merkle import leaf_hash
 from creditgate.v1.refusal_pb2 import RefusalReason
+from gateway.meter.reader import Elsewhere
 from gateway.meter.tables import USAGE_HEADS
 from gateway.storage.engines import reading
 from gateway.transparency.log import MerkleLog, SignedCheckpoint
+from gateway.usage.entries import has_entry
 from gateway.usage.leaves import LedgerLeaf, LedgerLeaves, LedgerLost
 from gateway.usage.logs import OperatorLogs
 from gateway.usage.places import sequence_at
@@ -41,12 +43,20 @@ class LeafPage(NamedTuple):
 class UsageProofs:
     """Reads usage logs. Calls block; any thread.
 
-    ``hurry`` is called where a use is waited for, from whichever thread.
+    ``elsewhere`` gives the records of other regions, as listings of use have them; ``hurry`` is
+    called where a use is waited for, from whichever thread.
     """
 
-    def __init__(self, records: Engine, logs: OperatorLogs, hurry: Callable[[], object]) -> None:
+    def __init__(
+        self,
+        records: Engine,
+        logs: OperatorLogs,
+        elsewhere: Elsewhere,
+        hurry: Callable[[], object],
+    ) -> None:
         self._records = records
         self._logs = logs
+        self._elsewhere = elsewhere
         self._hurry = hurry
 
     def named(self, operator_id: str, place: int, number: int | None) -> UseProof | None:
@@ -65,8 +75,11 @@ class UsageProofs:
         """
         with reading(self._records) as connection:
             found = LedgerLeaves().of(connection, operator_id, sequence)
-        if found is None or (number is not None and number >= found.records):
-            return None
+            if found is None or not (
+                number is None
+                or has_entry(connection, operator_id, sequence, number, self._elsewhere)
+            ):
+                return None
         log, checkpoint = self._covering(operator_id, found.place)
         _require_logged(log, [found])
         return UseProof(found, log.inclusion(found.place, checkpoint.size), checkpoint)

@@ -1,7 +1,7 @@
 """Use of other regions' records is listed entry by entry, as own use is."""
 
 import pytest
-from sqlalchemy import insert, update
+from sqlalchemy import insert, select, update
 
 from creditgate.v1.usage_service_pb2 import UsageEntry
 from creditgate.v1.vocabulary_pb2 import Purpose
@@ -9,11 +9,13 @@ from gateway.documents.uses import StatementUses, UsesWanted
 from gateway.federation.asking.tables import REGION_ANSWERS, REGION_USES
 from gateway.federation.asking.uses import NOT_PASSED_ON
 from gateway.meter.reader import SqlUsageReader
+from gateway.meter.tables import USAGE
 from gateway.settle.answer import usage_entries
 from gateway.settle.month import month_named
 from gateway.settle.usage import UsePlace
 from gateway.settlement.region_entries import region_entries
 from gateway.storage.engines import Engines
+from gateway.usage.entries import has_entry
 from tests.settle.month import Served
 from tests.settlement.test_closing import FEE, served
 from tests.settlement.world import JANUARY, Ledger, Months
@@ -88,6 +90,14 @@ def test_what_was_never_passed_on_is_no_entry_and_keeps_its_number(
     reader = SqlUsageReader(engines.records, region_entries)
     names = [each.name for each in entries(reader)]
     assert names == ["operators/alpha/usage/0-1", "operators/alpha/usage/0-2"]
+    with engines.records.connect() as connection:
+        (sequence,) = connection.execute(select(USAGE.c.sequence)).scalars()
+        proved = [
+            number
+            for number in range(4)
+            if has_entry(connection, "alpha", sequence, number, region_entries)
+        ]
+    assert proved == [1, 2]
     # Given for nothing when it came at last: it is charged to nobody, and no entry.
     with engines.records.begin() as connection:
         connection.execute(

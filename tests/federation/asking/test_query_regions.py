@@ -22,6 +22,8 @@ from creditgate.v1.federated_record_service_pb2 import RegionPart
 from creditgate.v1.federation_service_pb2 import QueryRecordsRequest, QueryRecordsResponse
 from creditgate.v1.operator_service_pb2 import ClientRole
 from creditgate.v1.usage_log_pb2 import UsageKind, UsageLeaf
+from creditgate.v1.usage_service_pb2 import GetUsageProofRequest, ListUsageRequest
+from creditgate.v1.usage_service_pb2_grpc import UsageServiceStub
 from gateway.federation.asking import directories
 from gateway.federation.asking.answers import (
     MOST_SKEW_SECONDS,
@@ -249,6 +251,24 @@ async def test_the_operator_gets_a_receipt_of_its_own_gateway(world: World) -> N
     assert [(line.item, line.region, line.entries) for line in leaf.lines] == [
         (PUBLIC_ITEM, "000002", 2)
     ]
+
+
+async def test_whatever_use_of_another_region_is_listed_is_proved_by_its_name(world: World) -> None:
+    subject, request_id = company("two"), new_request_id()
+    published = await world.publish(world.two, subject, 2)
+    await world.ask(subject, request_id=request_id)
+    charged_as = region_request_id(OPERATOR_ID, request_id, world.two.entity_id)
+    async with world.one.gateway.channel(OPERATOR_CLIENT) as channel:
+        stub = UsageServiceStub(channel)
+        used = (await stub.ListUsage(ListUsageRequest(request_id=charged_as))).entries
+        assert [each.record for each in used] == published
+        for entry in used:
+            answer = await stub.GetUsageProof(GetUsageProofRequest(name=entry.name))
+            assert strictly(UsageLeaf, answer.leaf).decision_id == entry.decision_id
+        use, _, _ = used[0].name.rpartition("-")
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await stub.GetUsageProof(GetUsageProofRequest(name=f"{use}-2"))
+    assert explain(caught.value).reason == "RESOURCE_NOT_FOUND"
 
 
 async def test_what_is_kept_of_other_regions_is_checked_against_receipts_and_ledger(
