@@ -28,7 +28,8 @@ def list_(
     from_: From = None,
     until: Until = None,
     request_id: Annotated[
-        str, typer.Option("--request-id", help="Only entries of this request.")
+        str,
+        typer.Option("--request-id", help="Only entries of this request, also of other regions."),
     ] = "",
     page_size: PageSize = 100,
     page_token: PageToken = "",

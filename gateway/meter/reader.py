@@ -1,8 +1,8 @@
 """Reading the usage ledger for listings: settlement's port over SQL."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Protocol
 
 from sqlalchemy import Connection, Engine, Row, Select, select
 
@@ -48,11 +48,21 @@ class Entry(NamedTuple):
     entry: MeteredEntry
 
 
-Elsewhere = Callable[
-    [Connection, str, Collection[ChargedElsewhere]],
-    Mapping[ChargedElsewhere, Sequence[Entry]],
-]
-"""Gives the records of other regions that answers of an operator charge. Raises LookupError."""
+class Elsewhere(Protocol):
+    """Tells of records of other regions that answers of an operator charge."""
+
+    def entries(
+        self, connection: Connection, operator_id: str, answers: Collection[ChargedElsewhere]
+    ) -> Mapping[ChargedElsewhere, Sequence[Entry]]:
+        """Return the records that answers charge. Raises LookupError where they were not kept."""
+        ...
+
+    def charged_as(
+        self, connection: Connection, operator_id: str, request_id: str
+    ) -> Collection[str]:
+        """Return the ids that other regions' answers to the operator's own request of this id are
+        charged by."""
+        ...
 
 
 class SqlUsageReader:
@@ -77,10 +87,13 @@ class SqlUsageReader:
         least_entries: int,
     ) -> AnswerPage:
         """Return the next whole answers; see the port."""
-        narrowed = _narrowed(operator_id, from_, until, request_id)
+        narrowed = _narrowed(operator_id, from_, until)
         charged = USAGE.c.entry_count > 0 if self._elsewhere is None else USAGE.c.lines != _NO_LINES
         wanted = narrowed.where(charged, USAGE.c.sequence > after)
         with snapshot(self._engine) as connection:
+            if request_id:
+                ids = self._charged_as(connection, operator_id, request_id)
+                wanted = wanted.where(USAGE.c.request_id.in_(ids))
             rows, more = _page(connection, wanted, least_entries)
             entries = {row.sequence: unpack_entries(row.entries) for row in rows}
             revisions = _revisions(connection, set().union(*entries.values()))
@@ -104,6 +117,14 @@ class SqlUsageReader:
             more,
         )
 
+    def _charged_as(
+        self, connection: Connection, operator_id: str, request_id: str
+    ) -> Collection[str]:
+        """Return the ids that the ledger may have a request by."""
+        if self._elsewhere is None:
+            return [request_id]
+        return {request_id, *self._elsewhere.charged_as(connection, operator_id, request_id)}
+
     def _away(
         self, connection: Connection, operator_id: str, rows: Sequence[Row[*tuple[Any, ...]]]
     ) -> Mapping[int, Sequence[Entry]]:
@@ -115,20 +136,16 @@ class SqlUsageReader:
         }
         if not charged or self._elsewhere is None:
             return {}
-        found = self._elsewhere(connection, operator_id, charged.values())
+        found = self._elsewhere.entries(connection, operator_id, charged.values())
         return {sequence: found[answer] for sequence, answer in charged.items()}
 
 
-def _narrowed(
-    operator_id: str, from_: int | None, until: int | None, request_id: str
-) -> Select[*tuple[Any, ...]]:
+def _narrowed(operator_id: str, from_: int | None, until: int | None) -> Select[*tuple[Any, ...]]:
     query = select(USAGE).where(USAGE.c.operator_id == operator_id, USAGE.c.kind == ANSWER)
     if from_ is not None:
         query = query.where(USAGE.c.served_at >= from_)
     if until is not None:
         query = query.where(USAGE.c.served_at < until)
-    if request_id:
-        query = query.where(USAGE.c.request_id == request_id)
     return query.order_by(USAGE.c.sequence)
 
 

@@ -23,7 +23,7 @@ from gateway.meter.reader import SqlUsageReader
 from gateway.server.line import Line
 from gateway.server.log_keys import LogKeys
 from gateway.server.transparency import LOG_FILES_WAITING
-from gateway.settlement.region_entries import region_entries
+from gateway.settlement.region_entries import RegionEntries
 from gateway.shares import Shares
 from gateway.storage.engines import Engines
 from gateway.storage.turn import DECISIONS
@@ -69,7 +69,7 @@ async def auditing(
         known = feed.current().catalogue.get(item)
         return known is not None and known.openness == Openness.OPENNESS_PUBLIC
 
-    decisions = DecisionSteps(engines.evidence, SqlUsageReader(engines.records, region_entries))
+    decisions = DecisionSteps(engines.evidence, SqlUsageReader(engines.records, RegionEntries()))
     loop = asyncio.get_running_loop()
     async with AsyncExitStack() as stack:
         proofs = DecisionProofs(

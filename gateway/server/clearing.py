@@ -31,7 +31,7 @@ from gateway.server.asking import Ways
 from gateway.server.grounds import Grounds
 from gateway.server.line import Line
 from gateway.server.trust import Trust
-from gateway.settlement.region_entries import region_entries
+from gateway.settlement.region_entries import RegionEntries
 from gateway.shares import Shares
 from gateway.storage.steps import Steps
 from gateway.storage.turn import CLEARING
@@ -74,7 +74,7 @@ def _parts(grounds: Grounds) -> _Parts:
     key = grounds.log_keys.of(LogId.USAGE)
     # A proof of what was not logged a day ago is waited for, and nobody is hurried.
     proofs = UsageProofs(
-        engines.records, OperatorLogs(engines.evidence, key), region_entries, lambda: None
+        engines.records, OperatorLogs(engines.evidence, key), RegionEntries(), lambda: None
     )
     keys = grounds.log_keys.links(LogId.USAGE).keys
     evidence = DisputeEvidence(ledger, proofs, kept, operator_of, grounds.issuer, keys)

@@ -73,7 +73,7 @@ from gateway.server.web import web_app
 from gateway.settle.dating_log import DatingLog
 from gateway.settle.service import UsageService
 from gateway.settlement.rated_past import SqlRatedPast
-from gateway.settlement.region_entries import region_entries
+from gateway.settlement.region_entries import RegionEntries
 from gateway.storage.engines import Engines
 from operators.sql import SqlAuthorityLog
 
@@ -321,7 +321,7 @@ def _methods(
         "RegionService": [RegionService(log, feed, clock, federation.stands)],
         "UsageService": [
             UsageService(
-                SqlUsageReader(engines.records, region_entries),
+                SqlUsageReader(engines.records, RegionEntries()),
                 feed,
                 clock,
                 records.limits.answer_bytes,

@@ -20,7 +20,7 @@ from gateway.settlement.credit_store import SqlCreditNotes
 from gateway.settlement.journal_store import SqlJournal
 from gateway.settlement.month_use import LedgerMonths
 from gateway.settlement.own_log import OwnLog
-from gateway.settlement.region_entries import region_entries
+from gateway.settlement.region_entries import RegionEntries
 from gateway.settlement.service import ClosingService, UsageStatements
 from gateway.settlement.settling import Settler
 from gateway.settlement.store import SqlClosings
@@ -60,7 +60,7 @@ def settling(
             StatementDocuments(
                 closer,
                 closings,
-                StatementUses(engines.records, SqlUsageReader(engines.records, region_entries)),
+                StatementUses(engines.records, SqlUsageReader(engines.records, RegionEntries())),
                 StatementSigner(file.read_bytes(), _former_signers(file, links)),
                 issuer,
                 feed,

@@ -20,7 +20,7 @@ from gateway.meter.receipts import ReceiptSigner
 from gateway.server.line import Line
 from gateway.server.log_keys import LogKeys
 from gateway.server.transparency import LOG_FILES_WAITING
-from gateway.settlement.region_entries import region_entries
+from gateway.settlement.region_entries import RegionEntries
 from gateway.shares import Shares
 from gateway.storage.engines import Engines
 from gateway.storage.signs import StoreSigns
@@ -96,7 +96,7 @@ async def usage_logs(
         proofs = UsageProofs(
             engines.records,
             logs,
-            region_entries,
+            RegionEntries(),
             lambda: loop.call_soon_threadsafe(line.tell, USAGE),
         )
         duties = AgreementDuties(engines.records, engines.evidence, logs, policy)
@@ -120,7 +120,7 @@ async def usage_logs(
                 DeliveryStatements(Deliveries(engines.records), reads, authority),
                 UsageStream(
                     engines.records,
-                    SqlUsageReader(engines.records, region_entries),
+                    SqlUsageReader(engines.records, RegionEntries()),
                     news,
                     reads,
                     authority,

@@ -20,7 +20,7 @@ def usage_entries(answer: MeteredAnswer) -> Iterator[usage_pb.UsageEntry]:
         yield usage_pb.UsageEntry(
             name=usage_name(answer.operator_id, answer.usage_index, number),
             client_id=answer.client_id,
-            request_id=answer.request_id,
+            request_id=entry.asked_as or answer.request_id,
             record=f"records/{entry.record_id}",
             revision=entry.revision,
             item=entry.item,
@@ -33,6 +33,7 @@ def usage_entries(answer: MeteredAnswer) -> Iterator[usage_pb.UsageEntry]:
             fee_micro_yuan=entry.unit_price,
             decision_id=answer.decision_id,
             home_region=entry.home,
+            region_request_id=answer.request_id if entry.home else "",
         )
 
 

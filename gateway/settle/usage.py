@@ -42,8 +42,9 @@ class MeteredEntry:
     """One record served once, for ``unit_price`` micro-yuan, against the quota of ``licence``.
 
     Of another region's ``home`` is its entity identifier, ``number`` its place among all that the
-    region charged with it, and ``consent`` what it was given under, "" for none; of own records
-    they are left out.
+    region charged with it, ``consent`` what it was given under, "" for none, and ``asked_as`` the id
+    that the operator asked with, where the answer has that which the region was asked with; of own
+    records they are left out.
     """
 
     record_id: str
@@ -56,6 +57,7 @@ class MeteredEntry:
     home: str = ""
     number: int | None = None
     consent: str = ""
+    asked_as: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +114,8 @@ class UsageReader(Protocol):
     ) -> AnswerPage:
         """Return the operator's next answers with a sequence greater than ``after``.
 
-        Only those served in [from_, until) (None: unbounded) and for ``request_id``
-        ("": any). Answers without entries are passed over. As few answers as hold
+        Only those served in [from_, until) (None: unbounded) and for ``request_id``, the
+        operator's or that which another region was asked with ("": any). Answers without entries are passed over. As few answers as hold
         ``least_entries`` entries together, or all there are.
         """
         ...

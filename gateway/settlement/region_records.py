@@ -19,14 +19,15 @@ from gateway.storage.paging import pages
 
 class KeptRecord(NamedTuple):
     """A record of another region as it was kept: its id, revision and subject, the region's entity
-    identifier, and its list price there (micro-yuan); ``number`` is its place among all that the
-    region charged with it, by their ids, from 0."""
+    identifier, its list price there (micro-yuan), and the id that the operator asked for it with;
+    ``number`` is its place among all that the region charged with it, by their ids, from 0."""
 
     record_id: str
     revision: int
     subject: str
     region: str
     fee: int
+    request_id: str
     number: int
 
 
@@ -92,6 +93,7 @@ def _kept(
             uses.subject,
             uses.region,
             uses.fee,
+            uses.request_id,
         )
         .where(uses.operator_id == operator_id)
         .order_by(uses.record_id, uses.revision)
@@ -101,7 +103,7 @@ def _kept(
             chunk = RegionChunk(row[0], row[1])
             if chunk not in chunks:
                 continue
-            record = KeptRecord(*row[5:10], numbers[chunk])
+            record = KeptRecord(*row[5:], number=numbers[chunk])
             numbers[chunk] += 1
             # What was never passed on is charged to nobody here.
             if record.subject != NOT_PASSED_ON:

@@ -25,5 +25,5 @@ def has_entry(
     if row.entry_count:
         return number < row.entry_count
     answer = ChargedElsewhere(row.request_id, row.chunk, row.lines)
-    found = elsewhere(connection, operator_id, [answer])
+    found = elsewhere.entries(connection, operator_id, [answer])
     return any(entry.number == number for _, entry in found[answer])

@@ -13,7 +13,7 @@ from gateway.meter.tables import USAGE
 from gateway.settle.answer import usage_entries
 from gateway.settle.month import month_named
 from gateway.settle.usage import UsePlace
-from gateway.settlement.region_entries import region_entries
+from gateway.settlement.region_entries import RegionEntries
 from gateway.storage.engines import Engines
 from gateway.usage.entries import has_entry
 from tests.settle.month import Served
@@ -24,16 +24,16 @@ NORTH = "https://north.invalid"
 AWAY = [Served(JANUARY + 6, 2, s, "penalty", "mem", "11", 1, FEE) for s in "xyz"]
 
 
-def entries(reader: SqlUsageReader) -> list[UsageEntry]:
-    """Return what a reader lists of alpha, page by page."""
+def entries(reader: SqlUsageReader, request_id: str = "") -> list[UsageEntry]:
+    """Return what a reader lists of alpha, of a request where one is named, page by page."""
     found: list[UsageEntry] = []
     after, going_on = 0, True
     while going_on:
         page = reader.answers(
-            "alpha", from_=None, until=None, request_id="", after=after, least_entries=1
+            "alpha", from_=None, until=None, request_id=request_id, after=after, least_entries=1
         )
         found += [entry for answer in page.answers for entry in usage_entries(answer)]
-        after, going_on = page.answers[-1].sequence, page.more
+        after, going_on = (page.answers[-1].sequence if page.answers else after), page.more
     return found
 
 
@@ -61,7 +61,7 @@ def test_entries_of_another_region_are_listed_behind_and_before_own_ones(
 ) -> None:
     ledger.serve([served(JANUARY + 5, 1), *AWAY, served(JANUARY + 7, 3)], elsewhere={2})
     under_consent(engines, "r-2", "consents/c-1")
-    found = entries(SqlUsageReader(engines.records, region_entries))
+    found = entries(SqlUsageReader(engines.records, RegionEntries()))
     assert [(each.record, each.home_region, each.consent) for each in found] == [
         ("records/rec-1", "", ""),
         *((f"records/away-00{number}", NORTH, "consents/c-1") for number in range(3)),
@@ -73,6 +73,27 @@ def test_entries_of_another_region_are_listed_behind_and_before_own_ones(
     ]
     # Who wants own records alone has no others.
     assert [each.home_region for each in entries(SqlUsageReader(engines.records))] == ["", ""]
+
+
+def test_entries_of_another_region_are_found_by_the_request_that_the_operator_sent(
+    engines: Engines, ledger: Ledger
+) -> None:
+    ledger.serve([served(JANUARY + 5, 1), *AWAY, served(JANUARY + 7, 3)], elsewhere={2})
+    reader = SqlUsageReader(engines.records, RegionEntries())
+    found = entries(reader, "own-r-2")
+    assert [(each.home_region, each.request_id, each.region_request_id) for each in found] == [
+        (NORTH, "own-r-2", "r-2")
+    ] * 3
+    # What the usage log has for the request finds them as well.
+    assert entries(reader, "r-2") == found
+    assert [(each.request_id, each.region_request_id) for each in entries(reader, "r-1")] == [
+        ("r-1", "")
+    ]
+    assert entries(reader, "own-r-1") == []
+    other = reader.answers(
+        "beta", from_=None, until=None, request_id="own-r-2", after=0, least_entries=1
+    )
+    assert not other.answers
 
 
 def test_what_was_never_passed_on_is_no_entry_and_keeps_its_number(
@@ -87,7 +108,7 @@ def test_what_was_never_passed_on_is_no_entry_and_keeps_its_number(
                 {**row, "record_id": "aaa", "subject": NOT_PASSED_ON, "own_fee": 0}
             )
         )
-    reader = SqlUsageReader(engines.records, region_entries)
+    reader = SqlUsageReader(engines.records, RegionEntries())
     names = [each.name for each in entries(reader)]
     assert names == ["operators/alpha/usage/0-1", "operators/alpha/usage/0-2"]
     with engines.records.connect() as connection:
@@ -95,7 +116,7 @@ def test_what_was_never_passed_on_is_no_entry_and_keeps_its_number(
         proved = [
             number
             for number in range(4)
-            if has_entry(connection, "alpha", sequence, number, region_entries)
+            if has_entry(connection, "alpha", sequence, number, RegionEntries())
         ]
     assert proved == [1, 2]
     # Given for nothing when it came at last: it is charged to nobody, and no entry.
@@ -113,7 +134,7 @@ async def test_total_of_a_statement_is_that_of_the_uses_listed(
     ledger.serve([served(JANUARY + 5, 1), *AWAY, served(JANUARY + 7, 3)], elsewhere={2})
     month = month_named("2026-01")
     assert month is not None
-    uses = StatementUses(engines.records, SqlUsageReader(engines.records, region_entries))
+    uses = StatementUses(engines.records, SqlUsageReader(engines.records, RegionEntries()))
     fees: list[int] = []
     place: UsePlace | None = UsePlace(0, 0)
     while place is not None:

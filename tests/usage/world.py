@@ -9,7 +9,7 @@ from creditgate.transparency.strict import strictly
 from creditgate.v1.usage_log_pb2 import UsageLeaf, UsageReceipt
 from gateway.meter.ledger import UsageLedger
 from gateway.meter.model import Charged, UsageClaim
-from gateway.settlement.region_entries import region_entries
+from gateway.settlement.region_entries import RegionEntries
 from gateway.storage.engines import Engines
 from gateway.transparency.identity import require_own
 from gateway.transparency.tables import LogId
@@ -34,7 +34,7 @@ class Used:
         self.ledger = UsageLedger(with_lines(self.engines.records), self.clock, RECEIPTS)
         self.logs = OperatorLogs(self.engines.evidence, KEY)
         self.writer = self.another_writer()
-        self.proofs = UsageProofs(self.engines.records, self.logs, region_entries, lambda: None)
+        self.proofs = UsageProofs(self.engines.records, self.logs, RegionEntries(), lambda: None)
 
     def another_writer(self) -> UsageLogWriter:
         """Return a writer, as another process has one."""

@@ -74,6 +74,7 @@ class UsageEntry(_message.Message):
     FEE_MICRO_YUAN_FIELD_NUMBER: _builtins.int
     DECISION_ID_FIELD_NUMBER: _builtins.int
     HOME_REGION_FIELD_NUMBER: _builtins.int
+    REGION_REQUEST_ID_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Resource name "operators/{operator_id}/usage/{usage_index}-{number}": the place of its answer
     in the operator's usage log, and its own in that, from 0.
@@ -81,7 +82,7 @@ class UsageEntry(_message.Message):
     client_id: _builtins.str
     """Client it was served to."""
     request_id: _builtins.str
-    """The request's idempotency key."""
+    """The request's idempotency key, as the operator sent it."""
     record: _builtins.str
     """Record served, "records/{record_id}"."""
     revision: _builtins.int
@@ -109,6 +110,11 @@ class UsageEntry(_message.Message):
     """The region that disclosed the record, by its entity identifier; empty for this one. The number
     of such an entry is its place among all that the region charged with it.
     """
+    region_request_id: _builtins.str
+    """Of a record of another region the idempotency key that the region was asked with, made of
+    `request_id`: the usage log and receipts have it for that of the request. Empty for records of this
+    region, and of uses that are listed by consent.
+    """
     @_builtins.property
     def serve_time(self) -> _timestamp_pb2.Timestamp:
         """Instant of serving (UTC)."""
@@ -131,10 +137,11 @@ class UsageEntry(_message.Message):
         fee_micro_yuan: _builtins.int = ...,
         decision_id: _builtins.str = ...,
         home_region: _builtins.str = ...,
+        region_request_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["serve_time", b"serve_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["client_id", b"client_id", "consent", b"consent", "decision_id", b"decision_id", "fee_micro_yuan", b"fee_micro_yuan", "home_region", b"home_region", "item", b"item", "licence", b"licence", "name", b"name", "purpose", b"purpose", "record", b"record", "region", b"region", "request_id", b"request_id", "revision", b"revision", "serve_time", b"serve_time", "source", b"source"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["client_id", b"client_id", "consent", b"consent", "decision_id", b"decision_id", "fee_micro_yuan", b"fee_micro_yuan", "home_region", b"home_region", "item", b"item", "licence", b"licence", "name", b"name", "purpose", b"purpose", "record", b"record", "region", b"region", "region_request_id", b"region_request_id", "request_id", b"request_id", "revision", b"revision", "serve_time", b"serve_time", "source", b"source"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -154,7 +161,9 @@ class ListUsageRequest(_message.Message):
     operator_id: _builtins.str
     """The operator; empty means the caller's own."""
     request_id: _builtins.str
-    """Only entries of this request; empty means all."""
+    """Only entries of the request of this idempotency key, as the operator sent it, with those of other
+    regions that were asked by it; or of the key that one region was asked with. Empty means all.
+    """
     page_size: _builtins.int
     """Most to return, 1 to 1,000; 0 means 100. A page may hold more so as not to split one
     answer's entries; an answer that is too large for one message is split over pages.

@@ -257,14 +257,16 @@ async def test_whatever_use_of_another_region_is_listed_is_proved_by_its_name(wo
     subject, request_id = company("two"), new_request_id()
     published = await world.publish(world.two, subject, 2)
     await world.ask(subject, request_id=request_id)
-    charged_as = region_request_id(OPERATOR_ID, request_id, world.two.entity_id)
     async with world.one.gateway.channel(OPERATOR_CLIENT) as channel:
         stub = UsageServiceStub(channel)
-        used = (await stub.ListUsage(ListUsageRequest(request_id=charged_as))).entries
+        used = (await stub.ListUsage(ListUsageRequest(request_id=request_id))).entries
         assert [each.record for each in used] == published
+        assert {each.request_id for each in used} == {request_id}
         for entry in used:
             answer = await stub.GetUsageProof(GetUsageProofRequest(name=entry.name))
-            assert strictly(UsageLeaf, answer.leaf).decision_id == entry.decision_id
+            leaf = strictly(UsageLeaf, answer.leaf)
+            assert leaf.decision_id == entry.decision_id
+            assert leaf.request_id == entry.region_request_id
         use, _, _ = used[0].name.rpartition("-")
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await stub.GetUsageProof(GetUsageProofRequest(name=f"{use}-2"))
