@@ -41,6 +41,7 @@ def event_of(use: Use, issuer: str) -> dict[str, Any]:
             "usage_index": use.usage_index,
             "client_id": use.client_id,
             "request_id": use.request_id,
+            **({"region_request_id": use.region_request_id} if use.region_request_id else {}),
             "chunk": use.chunk,
             "decision_id": use.decision_id,
             "licence": use.licence,

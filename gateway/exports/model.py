@@ -11,6 +11,8 @@ class Use(NamedTuple):
     written, ``rated_at`` when the answer was given that it is or credits: its month is the one
     that pays (seconds, UTC). ``records`` and ``fee`` (micro-yuan, at list price) are negative
     in a reversal, whose ``reversed_index`` is the place of the answer credited, else None.
+    ``request_id`` is the operator's own; of another region's records ``region_request_id`` is that
+    which the region was asked with, as the usage log has it, "" of own ones.
     """
 
     operator_id: str
@@ -33,3 +35,4 @@ class Use(NamedTuple):
     records: int
     unit_price: int
     fee: int
+    region_request_id: str = ""

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Row, select
 
 from gateway.disclose.model import Line
 from gateway.disclose.tables import LINES
+from gateway.exports.asked import asked_with
 from gateway.exports.model import Use
 from gateway.meter.bearers import bearers_of_lines
 from gateway.meter.model import ANSWER, REVERSAL, lines_of
@@ -30,6 +31,7 @@ _COLUMNS: Final = (
     USAGE.c.decision_id,
     USAGE.c.served_at,
     USAGE.c.reversed_index,
+    USAGE.c.entry_count,
     USAGE.c.lines,
 )
 
@@ -79,8 +81,14 @@ class LedgerUses:
         if [row.usage_index for row in rows] != [*range(after.size, after.size + len(rows))]:
             raise LedgerLost
         self._learn(connection, rows)
+        # Records of other regions alone are charged without entries.
+        elsewhere = {row.request_id for row in rows if not row.entry_count and lines_of(row.lines)}
+        asked = asked_with(connection, operator_id, elsewhere)
         return [
-            RowUses([*self._uses(connection, row)], Followed(row.usage_index + 1, row.sequence))
+            RowUses(
+                [*self._uses(connection, row, asked.get(row.request_id))],
+                Followed(row.usage_index + 1, row.sequence),
+            )
             for row in rows
         ]
 
@@ -90,7 +98,11 @@ class LedgerUses:
             known = connection.execute(select(LINES))
             self._lines = {line_no: Line(*names) for line_no, *names in known}
 
-    def _uses(self, connection: Connection, row: Row[*tuple[Any, ...]]) -> Iterator[Use]:
+    def _uses(
+        self, connection: Connection, row: Row[*tuple[Any, ...]], asked_as: str | None
+    ) -> Iterator[Use]:
+        """Yield the uses of a row; ``asked_as`` is the operator's own id of its request, None where
+        the row has that itself."""
         sign, rated_at = 1, row.served_at
         if row.kind == REVERSAL:
             sign, rated_at = -1, _answered_at(connection, row)
@@ -102,7 +114,7 @@ class LedgerUses:
                 number,
                 row.kind,
                 row.client_id,
-                row.request_id,
+                asked_as or row.request_id,
                 row.chunk,
                 licences[number],
                 row.consent,
@@ -115,6 +127,7 @@ class LedgerUses:
                 sign * records,
                 unit_price,
                 sign * records * unit_price,
+                row.request_id if asked_as else "",
             )
 
 

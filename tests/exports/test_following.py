@@ -7,14 +7,17 @@ import pytest
 from sqlalchemy import delete, update
 
 from gateway.exports import follower as following
+from gateway.exports.events import event_of
 from gateway.exports.metrics import CountedUses
 from gateway.exports.model import Use
 from gateway.exports.uses import LedgerLost
 from gateway.meter.model import LineCount
 from gateway.meter.tables import USAGE, USAGE_HEADS
 from gateway.telemetry.counts import UsageCounts, UsageKey
-from tests.exports.world import Ledger
+from tests.exports.world import ISSUER, Ledger
 from tests.meter.world import NOW, claim
+from tests.settle.month import Served
+from tests.settlement.world import Ledger as RatedLedger
 
 
 @dataclass
@@ -160,3 +163,20 @@ def test_metrics_count_from_when_they_are_first_counted(ledger: Ledger) -> None:
         key._replace(credited=True): (2, 14),
         key._replace(operator_id="beta"): (1, 7),
     }
+
+
+def test_use_of_another_region_is_of_the_request_that_the_operator_sent(ledger: Ledger) -> None:
+    rated = RatedLedger(ledger.engines, first=1_000)
+    facts = [Served(NOW, number, "x", "penalty", "mem", "11", 1, 7) for number in (1, 2, 3)]
+    rated.serve(facts, elsewhere={2})
+    rated.reverse(1, 1)
+    kept = Kept()
+    ledger.tell(kept)
+    asked = [event_of(use, ISSUER)["data"] for use in kept.uses]
+    assert [(data["request_id"], data.get("region_request_id")) for data in asked] == [
+        ("r-1", None),
+        ("own-r-2", "r-2"),
+        ("r-3", None),
+        ("own-r-2", "r-2"),
+    ]
+    assert asked[3]["kind"] == "REVERSAL"
