@@ -17,11 +17,13 @@ _USES: Final = 50
 
 
 class Used(NamedTuple):
-    """A use in words; ``adjusted`` is the month whose statement adjusts it, "" for none."""
+    """A use in words; ``adjusted`` is the month whose statement adjusts it, ``disclosed_by`` where
+    another region is reached that disclosed the record, "" for none."""
 
     record: str
     item: str
     source: str
+    disclosed_by: str
     served: str
     purpose: str
     client: str
@@ -70,6 +72,7 @@ def _used(visit: Visit, use: pb.StatementUse) -> Used:
         entry.record.partition("/")[2],
         visit.item(entry.item),
         entry.source,
+        entry.home_region.removeprefix("https://"),
         visit.when(entry.serve_time.seconds),
         said(visit.language, PURPOSES[Purpose.Name(entry.purpose).removeprefix("PURPOSE_")]),
         entry.client_id,

@@ -271,3 +271,19 @@ async def test_alerts_on_another_operator_are_not_shown(world: PortalWorld) -> N
     await world.sign_in(OTHER)
     assert (await world.see("/beta/alerts")).text.count("<h2>") == 1
     assert (await world.see(f"/{OPERATOR_ID}/alerts")).status_code == 404
+
+
+async def test_a_use_of_another_region_names_it_its_consent_and_the_own_request(
+    world: PortalWorld,
+) -> None:
+    world.used_elsewhere("https://two.example", "consents/c-1")
+    await world.sign_in(REPRESENTATIVE)
+    month = month_of(world.installation.clock.now()).name
+    page = await world.see(f"/{OPERATOR_ID}/statements/{month}/uses?lang=en")
+    *own, use = page.text.partition('<ul class="cards">')[2].split("<h2>")
+    assert "<code>away-1</code>" in use
+    assert "<dt>Disclosed by</dt><dd><bdi>two.example</bdi></dd>" in use
+    assert "<dt>Consent</dt><dd><code>consents/c-1</code></dd>" in use
+    assert "<code>asked</code>" in use
+    assert "creditgate consent get tells" in use
+    assert not any("Disclosed by" in each for each in own)

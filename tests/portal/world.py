@@ -15,11 +15,13 @@ from creditgate.v1.conformance_service_pb2_grpc import ConformanceServiceStub
 from gateway.alerts.raising import raise_alert
 from gateway.alerts.store import SqlAlerts
 from gateway.disclose.store import DisclosureStore
+from gateway.federation.asking.use_store import RegionUses
+from gateway.federation.asking.uses import RegionAnswer, RegionUse
 from gateway.meter.ledger import UsageLedger
 from gateway.meter.model import Charged, LineCount
 from operators.model import OPERATOR
 from tests.console.world import World
-from tests.installation import OPERATOR_ID, PRICE, Installation
+from tests.installation import OPERATOR_CLIENT, OPERATOR_ID, PRICE, Installation
 from tests.meter.world import claim
 from tests.people import COMPANY, SETTINGS, browser
 from tests.receipts import RECEIPTS
@@ -74,6 +76,53 @@ class PortalWorld(World):
                 ]
             )
             assert isinstance(outcome, Charged), outcome
+
+    def used_elsewhere(self, region: str, consent: str) -> None:
+        """Enter into the ledger a record of another region that a question was given under a consent.
+
+        Its source and item are those of `use`, which comes first.
+        """
+        records, now = self.installation.engines.records, self.installation.clock.now()
+        disclosed = DisclosureStore(records)
+        ((line_no, line),) = disclosed.lines().items()
+        answer = RegionAnswer(
+            operator_id=OPERATOR_ID,
+            request_id="asked",
+            region=region,
+            first_subject=0,
+            region_request_id="charged",
+            client_id=OPERATOR_CLIENT,
+            licence="L-1",
+            purpose=1,
+            consent=consent,
+            decision_id="d-1",
+            region_decision="d-2",
+            mapping_version=1,
+            subject_count=1,
+            records=1,
+            served_at=now,
+            recorded_at=now,
+            region_fee=PRICE,
+            own_fee=PRICE,
+            receipt=b"",
+            checkpoint="",
+        )
+        use = RegionUse(
+            "away-1", 1, COMPANY, line.item, line.item, line.source, line.region, PRICE, PRICE
+        )
+        assert RegionUses(records).keep(answer, [use])
+        (outcome,) = UsageLedger(records, self.installation.clock, RECEIPTS).commit(
+            [
+                claim(
+                    "charged",
+                    lines=(LineCount(line_no, 1, PRICE),),
+                    served_at=now,
+                    good_until=now + 60,
+                    disclosure_sequence=disclosed.head(),
+                )
+            ]
+        )
+        assert isinstance(outcome, Charged), outcome
 
     def alert(self, operator_id: str = OPERATOR_ID, *, looked_into: bool = False) -> None:
         """Raise an alert on an operator, which somebody has looked into or nobody has."""
