@@ -5,7 +5,7 @@ from typing import Final, NamedTuple
 
 from creditgate.rating.terms import cuts
 from gateway.authority.view import AuthorityView
-from gateway.settle.forecast import RECENT_SECONDS, Forecast, forecast
+from gateway.settle.forecast import Forecast, forecast, forecast_cuts
 from gateway.settle.month import month_of
 from gateway.settle.use import MonthUseReader
 
@@ -44,11 +44,9 @@ class Forecasts:
         month = month_of(now)
         prices, classes = view.prices, view.classes
         starts = cuts(operator_id, month.from_, month.until, prices, view.sharing.rules, classes)
-        use = self._months.month_use(operator_id, starts, month.until, classes.price_class)
-        recent = self._months.month_use(
-            operator_id, (now - RECENT_SECONDS,), now, classes.price_class
-        )
-        return forecast(use, recent, starts, now, prices, classes)
+        read = forecast_cuts(starts, month.until, now)
+        use = self._months.month_use(operator_id, read, month.until, classes.price_class)
+        return forecast(use, starts, now, prices, classes)
 
 
 def _good(told: Told, view: AuthorityView, now: int) -> bool:

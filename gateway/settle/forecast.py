@@ -1,27 +1,27 @@
 """Forecast: what a month comes to if it goes on like the last seven days. Pure.
 
-No more is assumed than can be said in a sentence: what was used in the last seven days is
-used again, in proportion, in the time that is left of the month, at the prices and by the
-plans that are in force then. It is rated together with what was used so far, so that tiers,
-free tiers, minimum and cap act on the whole. Of sources, sharing and adjustments of earlier
-months it says nothing.
+No more is assumed than can be said in a sentence: what was used in the last seven days is used
+again at the same time of each week that is left of the month, about the same subjects, at the prices
+and by the plans that are in force then. It is rated together with what was used so far, so that
+tiers, free tiers, minimum, cap and prices by subject act on the whole. Of sources, sharing and
+adjustments of earlier months it says nothing.
 """
 
+from bisect import bisect_right
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final, NamedTuple
 
 from creditgate.rating.components import Priced
-from creditgate.rating.division import divide
 from creditgate.rating.prices import PriceBook
 from creditgate.rating.rating import rate
-from creditgate.rating.use import UsePart
+from creditgate.rating.use import RatedUse, UsePart
 from gateway.settle.classes import ClassBook
-from gateway.settle.use import Combination, MonthUse
 
 RECENT_SECONDS: Final = 7 * 86_400
-"""How far back one looks to tell how a month goes on, in seconds."""
+"""How far back one looks to tell how a month goes on, in seconds: a week, after which it all comes
+again."""
 
 
 class Forecast(NamedTuple):
@@ -34,89 +34,106 @@ class Forecast(NamedTuple):
     fee_whole: int
 
 
-class Expected(NamedTuple):
-    """Use expected within one cut: ``part``, which is the recent use's part of ``number`` taken
-    for ``seconds``."""
+class Counted(NamedTuple):
+    """A part of the month's use, or one that is expected, and the number among the parts read of that
+    which it is, or is again: both are about the same subjects."""
 
     part: UsePart
     number: int
-    seconds: int
+
+
+def forecast_cuts(starts: Sequence[int], until: int, now: int) -> tuple[int, ...]:
+    """Return where the use that a forecast reads has to be cut; the first is where it begins.
+
+    ``starts`` and ``until`` are the month's cuts (`creditgate.rating.terms.cuts`) and its end,
+    ``now`` is when it is made (seconds, UTC). What comes again within one of these cuts comes in
+    one cut of the month.
+    """
+    begin = now - RECENT_SECONDS
+    again = {begin + (at - now) % RECENT_SECONDS for at in (*starts, until) if at > now}
+    return tuple(sorted({*starts, begin, now, *again}))
 
 
 def forecast(
-    use: MonthUse,
-    recent: MonthUse,
+    use: RatedUse,
     starts: Sequence[int],
     now: int,
     prices: PriceBook,
     classes: ClassBook,
 ) -> Forecast:
-    """Return what the month of ``use`` comes to.
+    """Return what the month comes to that is cut at ``starts`` and ends where ``use`` does.
 
-    ``recent`` is the operator's use in the `RECENT_SECONDS` before ``now`` (seconds, UTC),
-    ``starts`` are the month's cuts (`creditgate.rating.terms.cuts`), those to come too. What has
-    no price then is not expected: it would not be served.
+    ``use`` is the operator's, cut at `forecast_cuts`; ``now`` in seconds, UTC. What has no price when
+    it comes again is not expected: it would not be served.
     """
-    extended = _Extended(use, recent, tuple(_expected(use, recent, starts, now, prices, classes)))
+    so_far = tuple(_of_month(use, starts))
+    whole = (*so_far, *_expected(use, starts, now, prices, classes))
     return Forecast(
-        sum(part.records for part in use.parts),
-        sum(part.records for part in extended.parts),
-        rate(use, prices, classes).total,
-        rate(extended, prices, classes).total,
+        sum(each.part.records for each in so_far),
+        sum(each.part.records for each in whole),
+        rate(_Month(use, starts[0], so_far), prices, classes).total,
+        rate(_Month(use, starts[0], whole), prices, classes).total,
     )
 
 
+def _of_month(use: RatedUse, starts: Sequence[int]) -> Iterator[Counted]:
+    """Yield what was used in the month, by the month's own cuts."""
+    for number, part in enumerate(use.parts):
+        if part.part_from >= starts[0]:
+            cut = starts[bisect_right(starts, part.part_from) - 1]
+            yield Counted(part._replace(part_from=cut), number)
+
+
 def _expected(
-    use: MonthUse,
-    recent: MonthUse,
+    use: RatedUse,
     starts: Sequence[int],
     now: int,
     prices: PriceBook,
     classes: ClassBook,
-) -> Iterator[Expected]:
+) -> Iterator[Counted]:
+    recent = [
+        Counted(part, number)
+        for number, part in enumerate(use.parts)
+        if now - RECENT_SECONDS <= part.part_from < now
+    ]
     for start, end in pairwise((*starts, use.until)):
-        seconds = end - max(start, now)
         plan = prices.plan_at(start)
         standing = classes.standing(use.operator_id, start)
-        if seconds <= 0 or plan is None or not standing.stands:
+        if end <= now or plan is None or not standing.stands:
             continue
-        again: list[Expected] = []
-        for number, part in enumerate(recent.parts):
+        for part, number in recent:
+            times = _times(part.part_from, max(start, now), end)
             price_class = classes.price_class(part.item, start)
             price = plan.list_price(
                 Priced(part.item, price_class, part.purpose, standing.operator_class)
             )
-            if price is not None:
+            if times and price is not None:
                 expected = part._replace(
                     part_from=start,
                     price_class=price_class,
                     unit_price=price,
-                    answers=part.answers * seconds // RECENT_SECONDS,
+                    records=part.records * times,
+                    answers=part.answers * times,
                 )
-                again.append(Expected(expected, number, seconds))
-        counts = [each.part.records for each in again]
-        whole = sum(counts) * seconds // RECENT_SECONDS
-        # Of the sum, not part by part: what is little of many kinds is not nothing together.
-        for each, records in zip(again, divide(whole, counts) if whole else (), strict=False):
-            if records:
-                yield each._replace(part=each.part._replace(records=records))
+                yield Counted(expected, number)
+
+
+def _times(at: int, from_: int, until: int) -> int:
+    """Return how often an instant before ``from_`` comes again, week by week, in [from_, until)."""
+    return (at - from_) // RECENT_SECONDS - (at - until) // RECENT_SECONDS
 
 
 @dataclass(frozen=True, slots=True)
-class _Extended:
-    """A month's use, and what is expected of the rest of it."""
+class _Month:
+    """Use of the month that begins at ``from_``: what there was of it, and what is expected."""
 
-    use: MonthUse
-    recent: MonthUse
-    expected: tuple[Expected, ...]
+    use: RatedUse
+    from_: int
+    counted: Sequence[Counted]
 
     @property
     def operator_id(self) -> str:
         return self.use.operator_id
-
-    @property
-    def from_(self) -> int:
-        return self.use.from_
 
     @property
     def until(self) -> int:
@@ -124,25 +141,8 @@ class _Extended:
 
     @property
     def parts(self) -> Sequence[UsePart]:
-        return (*self.use.parts, *(each.part for each in self.expected))
+        return [each.part for each in self.counted]
 
     def subjects(self, parts: Collection[int]) -> int:
-        """Return how many subjects parts are about: those to come are taken for new ones."""
-        known = len(self.use.parts)
-        found = self.use.subjects([index for index in parts if index < known])
-        # By cut: those to come in one are not those to come in another.
-        by_cut: dict[int, list[Expected]] = {}
-        for index in parts:
-            if index >= known:
-                each = self.expected[index - known]
-                by_cut.setdefault(each.part.part_from, []).append(each)
-        for group in by_cut.values():
-            seconds = group[0].seconds
-            recent = self.recent.subjects({each.number for each in group})
-            # None is asked for without a record.
-            most = sum(each.part.records for each in group)
-            found += min(recent * seconds // RECENT_SECONDS, most)
-        return found
-
-    def combinations(self) -> Sequence[Combination]:
-        return self.use.combinations()
+        """Return how many subjects parts are about: those that come again are no others."""
+        return self.use.subjects({self.counted[index].number for index in parts})

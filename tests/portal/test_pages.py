@@ -151,12 +151,12 @@ async def test_there_are_no_other_forms_and_no_other_operators_documents(
 async def test_the_forecast_goes_on_as_the_last_seven_days_did(world: PortalWorld) -> None:
     page = await world.sign_in(REPRESENTATIVE)
     now = world.installation.clock.now()
-    left = month_of(now).until - now
-    expected = 3 + 3 * left // (7 * 86_400)
+    last = month_of(now).until - 1
+    # It was used within the last minute.
+    expected = {3 + 3 * ((last - at) // (7 * 86_400)) for at in (now - 60, now)}
     (amount,) = re.findall(r"([0-9.]+) 元", cards(page.text)["本月预计"])
-    # A second may have passed between.
-    assert round(float(amount) / 0.25) in {expected, expected - 1}
-    assert "假定本月余下的时间与最近七天用得一样多" in page.text
+    assert round(float(amount) / 0.25) in expected
+    assert "假定本月余下的日子与最近七天相同" in page.text
 
 
 async def test_an_operator_without_use_is_told_of_none(world: PortalWorld) -> None:

@@ -5,18 +5,24 @@ from itertools import product
 from random import Random
 from typing import Final
 
-from creditgate.rating.components import FREE_TIER, PriceComponent
+from creditgate.rating.components import FREE_TIER, PER_SUBJECT, PriceComponent
 from creditgate.rating.prices import PriceBook, PricePlan
 from creditgate.rating.rating import rate
 from creditgate.rating.terms import cuts
 from gateway.settle.classes import ClassBook
-from gateway.settle.forecast import RECENT_SECONDS, Forecast, forecast
+from gateway.settle.forecast import (
+    RECENT_SECONDS,
+    Forecast,
+    forecast,
+    forecast_cuts,
+)
 from gateway.settle.shares import SharingBook
 from tests.settle import drawn
 from tests.settle.drawn import Books
 from tests.settle.month import PlainMonth, Served
 from tests.settle.strategies import plan_change
 
+DAY: Final = 86_400
 WEEK: Final = RECENT_SECONDS
 MONTH: Final = 4 * WEEK
 NOW: Final = 2 * WEEK
@@ -44,9 +50,10 @@ def cut(known: Books, facts: Sequence[Served]) -> PlainMonth:
 
 def forecast_of(known: Books, facts: Sequence[Served], now: int = NOW) -> Forecast:
     """Return the forecast of the month at ``now``."""
-    late = [fact for fact in facts if now - WEEK <= fact.at < now]
-    recent = PlainMonth(late, (now - WEEK,), now, known.classes.price_class)
-    return forecast(cut(known, facts), recent, starts(known), now, known.prices, known.classes)
+    read = forecast_cuts(starts(known), MONTH, now)
+    seen = [fact for fact in facts if fact.at >= read[0]]
+    use = PlainMonth(seen, read, MONTH, known.classes.price_class)
+    return forecast(use, starts(known), now, known.prices, known.classes)
 
 
 def used(at: int, subject: str = "x", item: str = "penalty", price: int = 7) -> Served:
@@ -82,7 +89,7 @@ def test_a_forecast_is_the_bill_of_the_month_had_the_last_week_come_again() -> N
         ]
         facts = [fact._replace(unit_price=known.list_price(fact)) for fact in facts]
         again = [
-            fact._replace(at=fact.at + WEEK * later, subject=f"{fact.subject}-{later}")
+            fact._replace(at=fact.at + WEEK * later)
             for later in (1, 2)
             for fact in facts
             if fact.at >= NOW - WEEK
@@ -96,14 +103,58 @@ def test_a_forecast_is_the_bill_of_the_month_had_the_last_week_come_again() -> N
     assert dearer > 100
 
 
-def test_little_use_of_many_kinds_goes_on_in_proportion_all_the_same() -> None:
-    now = MONTH - 2 * 86_400
-    kinds = product(drawn.ITEMS, drawn.SOURCES, drawn.REGIONS, drawn.PURPOSES)
-    facts = [Served(now - 1 - n, n, "x", *kind, 7) for n, kind in enumerate(kinds)]
+def test_what_is_left_of_a_week_goes_on_like_its_days_in_the_week_before() -> None:
+    now = MONTH - 2 * DAY
+    kinds = [*product(drawn.ITEMS, drawn.SOURCES, drawn.REGIONS, drawn.PURPOSES)]
+    facts = [
+        Served(now - WEEK + n * WEEK // len(kinds), n, "x", *kind, 7)
+        for n, kind in enumerate(kinds)
+    ]
     told = forecast_of(books(plan(7)), facts, now)
-    more = len(facts) * 2 // 7
-    assert more > 10
+    more = sum(fact.at < now - WEEK + 2 * DAY for fact in facts)
+    assert 10 < more < len(facts)
     assert told == Forecast(len(facts), len(facts) + more, 7 * len(facts), 7 * (len(facts) + more))
+
+
+def by_subject(price: int, effective_from: int = 0) -> PricePlan:
+    """Return a plan by which each subject costs once a month."""
+    component = PriceComponent(component_id="each", kind=PER_SUBJECT, unit_price=price)
+    return plan(7, effective_from).model_copy(update={"components": (component,)})
+
+
+def test_subjects_of_the_last_week_come_again_and_are_charged_once() -> None:
+    known = books(by_subject(1_000))
+    daily = [used(at, "x") for at in range(0, NOW, DAY // 2)]
+    told = forecast_of(known, daily)
+    assert (told.records_whole, told.fee_so_far, told.fee_whole) == (56, 1_000, 1_000)
+    # Of the month before they are known, and charged anew.
+    before = [used(at, "x") for at in range(-WEEK, 0, DAY // 2)]
+    told = forecast_of(known, [*before, used(-1, "y")], 0)
+    assert (told.records_so_far, told.fee_so_far, told.fee_whole) == (0, 0, 2_000)
+
+
+def test_subjects_come_again_on_the_weekdays_they_came_on() -> None:
+    known = books(by_subject(1_000))
+    now = 3 * DAY
+    week = [used(now - WEEK + n * DAY, chr(97 + n)) for n in range(7)]
+    # Four were used before the month began: these come again in it, three times or four.
+    told = forecast_of(known, week, now)
+    assert told == Forecast(3, 3 + 4 * 4 + 3 * 3, 3_000, 7_000)
+    now = MONTH - 2 * DAY
+    week = [
+        used(now - 3 * WEEK, "c"),
+        *(used(now - WEEK + n * DAY, "abxxxxx"[n]) for n in range(7)),
+    ]
+    assert forecast_of(known, week, now).fee_whole == forecast_of(known, week, now).fee_so_far
+    assert forecast_of(known, week, now).records_whole == 8 + 2
+
+
+def test_a_price_by_subject_that_comes_is_for_whom_the_last_week_was_about() -> None:
+    later = NOW + WEEK + 3 * DAY
+    known = books(plan(7), by_subject(1_000, later))
+    told = forecast_of(known, [used(NOW - WEEK + n * DAY, chr(97 + n)) for n in range(7)])
+    # What is left of the month then has four of the week's days.
+    assert told.fee_whole == 7 * 7 + 10 * 7 + 4 * 1_000
 
 
 def test_use_before_the_last_seven_days_is_not_expected_again() -> None:
@@ -131,9 +182,7 @@ def test_a_free_tier_that_comes_takes_what_is_expected_from_then_on() -> None:
 
 def test_early_in_a_month_the_last_days_of_the_one_before_tell_how_it_goes_on() -> None:
     known = books(plan(7))
-    recent = PlainMonth([used(-1)], (-WEEK,), 0, known.classes.price_class)
-    told = forecast(cut(known, []), recent, starts(known), 0, known.prices, known.classes)
-    assert told == Forecast(0, 4, 0, 4 * 7)
+    assert forecast_of(known, [used(-1)], 0) == Forecast(0, 4, 0, 4 * 7)
 
 
 def test_what_was_dearer_when_it_was_served_is_expected_at_the_price_of_now() -> None:
