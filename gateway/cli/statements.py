@@ -179,12 +179,23 @@ def uses(
             " ".join(
                 filter(None, (f"{use.entry.record} ({use.entry.revision})", use.entry.home_region))
             ),
+            use.entry.request_id,
             yuan(use.entry.fee_micro_yuan),
             _state(use),
         )
         for use in answer.uses
     ]
-    columns = ("served", "use", "item", "source", "consent", "record", "list price", "state")
+    columns = (
+        "served",
+        "use",
+        "item",
+        "source",
+        "consent",
+        "record",
+        "request id",
+        "list price",
+        "state",
+    )
     sheet = Sheet("Uses", columns, rows, frozenset({"list price"}))
     show(answer, sheet, as_json=as_json)
     tell_more(answer.next_page_token, as_json=as_json)
