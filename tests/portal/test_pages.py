@@ -285,5 +285,5 @@ async def test_a_use_of_another_region_names_it_its_consent_and_the_own_request(
     assert "<dt>Disclosed by</dt><dd><bdi>two.example</bdi></dd>" in use
     assert "<dt>Consent</dt><dd><code>consents/c-1</code></dd>" in use
     assert "<code>asked</code>" in use
-    assert "creditgate consent get tells" in use
+    assert "creditgate consent show tells" in use
     assert not any("Disclosed by" in each for each in own)
