@@ -31,8 +31,10 @@ from gateway.meter.model import ANSWER, REVERSAL, lines_of, lines_text
 from gateway.meter.tables import USAGE
 from gateway.settle.use import Combination, Owed, PriceClassOf
 from gateway.settlement.entries import EntryCounts, PartKey
-from gateway.settlement.net_answers import ANSWER_COLUMNS, AnswerBlock, NetAnswers, Reversed
+from gateway.settlement.net_answers import ANSWER_COLUMNS, AnswerBlock, NetAnswers
+from gateway.settlement.priced_lines import priced_lines
 from gateway.settlement.region_records import region_records
+from gateway.settlement.reversed import Reversed
 from gateway.settlement.right_lines import RightLines
 from gateway.settlement.right_use import right_uses
 from gateway.storage.driver_rows import column_blocks
@@ -92,12 +94,11 @@ class LedgerMonth:
         self.position = position
         with snapshot(engine) as connection:
             self._reversed = self._reversals(connection)
-            credited = {
-                answer: credit.reversed_entries for answer, credit in self._reversed.items()
-            }
             self._right = {
                 sequence: use
-                for sequence, use in right_uses(connection, operator_id, right, credited).items()
+                for sequence, use in right_uses(
+                    connection, operator_id, right, self._reversed
+                ).items()
                 if self.from_ <= use.served_at < until and sequence <= position.sequence
             }
             self._net = NetAnswers(self._reversed, self._right)
@@ -179,8 +180,9 @@ class LedgerMonth:
                 answers[key] -= count == given.get(line_no)
         for sequence, use in self._right.items():
             cut = bisect_right(self._starts, use.served_at) - 1
-            for sign, lines in ((-1, use.lines), (1, use.right_lines)):
-                for (line_no, price), count in self._net.lines_left(sequence, lines).items():
+            charged = self._net.lines_left(sequence, use.lines)
+            for sign, lines in ((-1, charged), (1, priced_lines(use.right_lines))):
+                for (line_no, price), count in lines.items():
                     key = PartKey(cut, use.purpose, line_no, price)
                     records[key] += sign * count
                     answers[key] += sign

@@ -13,7 +13,8 @@ from sqlalchemy import case
 from gateway.federation.asking.uses import RegionChunk
 from gateway.meter.model import pack_entries, unpack_entries
 from gateway.meter.tables import USAGE
-from gateway.settlement.priced_lines import PricedLines, priced_lines, text_of, without
+from gateway.settlement.priced_lines import PricedLines, priced_lines, text_of
+from gateway.settlement.reversed import Reversed
 from gateway.settlement.right_use import RightUse
 
 _OWN: Final = USAGE.c
@@ -30,18 +31,6 @@ ANSWER_COLUMNS: Final = (
     case((_ELSEWHERE, _OWN.chunk)),
 )
 """What `NetAnswers.block` takes of answers, in order."""
-
-
-class Reversed(NamedTuple):
-    """What was credited of an answer: by the row of ``sequence``, of the answer's own lines
-    and entries those reversed."""
-
-    sequence: int
-    served_at: int
-    purpose: int
-    lines: str
-    reversed_lines: str
-    reversed_entries: bytes
 
 
 class AnswerBlock(NamedTuple):
@@ -68,10 +57,10 @@ class NetAnswers:
         self._changed = reversals.keys() | right.keys()
 
     def lines_left(self, sequence: int, lines: str) -> PricedLines:
-        """Return what is left of lines of an answer beyond what was reversed of it."""
+        """Return what is left of an answer's own lines beyond what was reversed of it."""
         credited = self._reversed.get(sequence)
         left = priced_lines(lines)
-        return without(left, priced_lines(credited.reversed_lines)) if credited else left
+        return left - priced_lines(credited.reversed_lines) if credited else left
 
     def block(self, columns: Sequence[list[Any]]) -> AnswerBlock:
         """Return answers of the ledger as they count; ``columns`` are `ANSWER_COLUMNS` of some."""
@@ -90,14 +79,9 @@ class NetAnswers:
     def _net(self, sequence: int, lines: str, entries: bytes, *, away: bool) -> tuple[str, bytes]:
         right = self._right.get(sequence)
         if right is not None:
-            lines = text_of(self.lines_left(sequence, right.right_lines))
-            entries = right.right_entries
-        credited = self._reversed.get(sequence)
-        if credited is not None:
-            left = Counter(unpack_entries(entries)) - Counter(
-                unpack_entries(credited.reversed_entries)
-            )
-            entries = pack_entries(tuple(left.elements()))
-            if away and right is None:
-                lines = text_of(self.lines_left(sequence, lines))
-        return lines, entries
+            return right.right_given, right.right_entries
+        credited = self._reversed[sequence]
+        left = Counter(unpack_entries(entries)) - Counter(unpack_entries(credited.reversed_entries))
+        if away:
+            lines = text_of(self.lines_left(sequence, lines))
+        return lines, pack_entries(tuple(left.elements()))

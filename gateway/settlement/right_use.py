@@ -14,6 +14,14 @@ from creditgate.v1.usage_log_pb2 import UsageLine
 from gateway.disclose.tables import LINES, REVISIONS
 from gateway.meter.model import ANSWER, LineCount, lines_text, pack_entries, unpack_entries
 from gateway.meter.tables import USAGE
+from gateway.settlement.priced_lines import (
+    PricedLines,
+    priced_lines,
+    right_left,
+    text_of,
+    within,
+)
+from gateway.settlement.reversed import Reversed
 from gateway.settlement.right_lines import RightLines
 from gateway.storage.paging import pages
 
@@ -21,22 +29,30 @@ _OWN: Final = USAGE.c
 
 
 class RightUse(NamedTuple):
-    """An answer of the ledger: its ``lines``, and what it ought to have of lines and entries."""
+    """An answer of the ledger, and what it ought to count: net of what was reversed of it.
+
+    ``lines`` are the answer's own; ``right_given`` are those of ``right_lines`` that are of records
+    the answer gave, and ``right_entries`` these where they are own records.
+    """
 
     served_at: int
     purpose: int
     lines: str
     right_lines: str
+    right_given: str
     right_entries: bytes
 
 
 def right_uses(
-    connection: Connection, operator_id: str, right: RightLines, credited: Mapping[int, bytes]
+    connection: Connection,
+    operator_id: str,
+    right: RightLines,
+    credited: Mapping[int, Reversed],
 ) -> Mapping[int, RightUse]:
     """Return the answers at the places of ``right``, by sequence; without those there are none of.
 
-    ``credited`` are the entries that were reversed of answers, by sequence. Raises LookupError for a
-    line the store does not know.
+    ``credited`` is what was reversed of answers, by sequence. Raises LookupError for a line the
+    store does not know.
     """
     found: dict[int, RightUse] = {}
     for some in pages(right):
@@ -53,13 +69,21 @@ def right_uses(
             _OWN.kind == ANSWER,
         )
         for row in connection.execute(query).all():
-            counts = _counts(connection, right[row.usage_index])
+            counts = priced_lines(lines_text(_counts(connection, right[row.usage_index])))
+            charged = priced_lines(row.lines)
+            gone = credited.get(row.sequence)
+            gone_lines = priced_lines(gone.reversed_lines if gone else lines_text(()))
+            left = right_left(counts, charged, gone_lines)
+            given = within(left, charged - gone_lines)
+            entries = Counter(unpack_entries(row.entries))
+            entries -= Counter(unpack_entries(gone.reversed_entries if gone else b""))
             found[row.sequence] = RightUse(
                 row.served_at,
                 row.purpose,
                 row.lines,
-                lines_text(counts),
-                _entries(connection, row.entries, counts, credited.get(row.sequence, b"")),
+                text_of(left),
+                text_of(given),
+                _entries(connection, tuple(entries.elements()), given),
             )
     return found
 
@@ -81,24 +105,19 @@ def _counts(connection: Connection, lines: Sequence[UsageLine]) -> tuple[LineCou
     return tuple(found)
 
 
-def _entries(
-    connection: Connection, entries: bytes, counts: Sequence[LineCount], credited: bytes
-) -> bytes:
-    """Return those of an answer's entries that it ought to have, as many of each line: those that
-    were ``credited`` first, so that as many are left of them as of the lines."""
+def _entries(connection: Connection, sequences: Sequence[int], given: PricedLines) -> bytes:
+    """Return those of an answer's entries that it ought to have, as many of each line."""
     left: Counter[int] = Counter()
-    for line_no, records, _ in counts:
+    for (line_no, _), records in given.items():
         left[line_no] += records
-    sequences = unpack_entries(entries)
     line_of: dict[int, int] = {}
     for some in pages(set(sequences)):
         query = select(REVISIONS.c.sequence, REVISIONS.c.line_no).where(
             REVISIONS.c.sequence.in_(some)
         )
         line_of |= {row[0]: row[1] for row in connection.execute(query)}
-    gone = set(unpack_entries(credited))
     kept: list[int] = []
-    for sequence in sorted(sequences, key=lambda each: each not in gone):
+    for sequence in sequences:
         line_no = line_of.get(sequence, 0)
         if left[line_no] > 0:
             left[line_no] -= 1

@@ -356,6 +356,59 @@ async def test_months_closed_before_this_was_so_are_worked_out_as_they_were(
     assert not any(x.trued_up_month for x in closed(months, "2026-03").statement.credit_notes)
 
 
+@pytest.mark.parametrize("promised", [line(1, source="tax"), line(6, 4_000)])
+@pytest.mark.parametrize("reversed_first", [True, False])
+async def test_proof_of_a_use_that_is_reversed_whole_takes_nothing_off_what_else_is_proven(
+    promised: UsageLine,
+    reversed_first: bool,
+    proofs: Proofs,
+    months: Months,
+    ledger: Ledger,
+    engines: Engines,
+) -> None:
+    """Also where it was promised by another line, or as more records that are cheaper."""
+    ledger.serve([served(FEBRUARY + 1, 1, subject) for subject in "xyz"])
+    ledger.serve([served(FEBRUARY + 2, 2, "u", "tax")])
+    assert (await proofs.prove(0, promised)) is not None
+    if reversed_first:
+        ledger.reverse(0, 3)
+    await proofs.prove(1)
+    if not reversed_first:
+        ledger.reverse(0, 3)
+    _close(months, "2026-01", "2026-02", "2026-03")
+    assert _due(months, "2026-02", "2026-03") == 0
+    assert not any(months.balances().values())
+    assert not check_month(engines, "2026-02").faults
+
+
+@pytest.mark.parametrize(
+    ("promised", "credited", "due"),
+    [
+        # No more than are left, and the dearest is the first to go.
+        ([line(2, 5_000, "tax"), line(1, 4_000, "tax")], 1, 5_000 + 4_000),
+        ([line(6, 4_000)], 1, 2 * 4_000),
+        # What would cost more than is charged of what is left: that is right as it is.
+        ([line(1, 2 * FEE, "tax")], 2, FEE),
+        ([line(1, 4_000), line(1, 5_000)], 1, 4_000),
+    ],
+)
+async def test_what_is_left_of_a_use_that_is_reversed_in_part_is_no_more_than_was_given(
+    promised: list[UsageLine],
+    credited: int,
+    due: int,
+    proofs: Proofs,
+    months: Months,
+    ledger: Ledger,
+) -> None:
+    ledger.serve([served(FEBRUARY + 1, 1, subject) for subject in "xyz"])
+    ledger.serve([served(FEBRUARY + 2, 2, "u", "tax")])
+    await proofs.prove(0, *promised)
+    await proofs.prove(1)
+    ledger.reverse(0, credited)
+    _close(months, "2026-01", "2026-02", "2026-03")
+    assert _due(months, "2026-02", "2026-03") == due
+
+
 @pytest.mark.parametrize("seed", seeds(60, always=8))
 async def test_in_the_end_is_due_what_ought_to_be(
     seed: int, proofs: Proofs, months: Months, ledger: Ledger, engines: Engines
@@ -381,6 +434,7 @@ async def test_in_the_end_is_due_what_ought_to_be(
     ledger.serve([served(FEBRUARY, 99, "m"), served(FEBRUARY, 99, "t", "tax")])
     month_of: dict[int, str] = {0: "2026-02"}
     left: dict[int, int] = {0: 2}
+    gone: set[int] = set()
     open_from = 0
     for _ in range(30):
         match random.randrange(6):
@@ -393,17 +447,21 @@ async def test_in_the_end_is_due_what_ought_to_be(
                     [
                         served(at + number, number, chr(97 + n), random.choice(("mem", "tax")))
                         for n in range(count)
-                    ]
+                    ],
+                    elsewhere={number} if random.random() < 0.25 else (),
                 )
             case 2 if reversible := [place for place, count in left.items() if count]:
                 # Once of each, some or all.
                 place = random.choice(reversible)
-                ledger.reverse(place, random.randint(1, left[place]))
+                records = random.choice((left[place], random.randint(1, left[place])))
+                ledger.reverse(place, records)
+                if records == left[place]:
+                    gone.add(place)
                 left[place] = 0
             case 3 | 4 if month_of:
                 place = random.choice(list(month_of))
                 lines = [
-                    line(random.randint(0, 2), random.choice((FEE, 5_000)), source)
+                    line(random.choice((0, 1, 2, 2, 6)), random.choice((FEE, 5_000)), source)
                     for source in ("mem", "tax")
                 ]
                 await proofs.prove(place, *lines)
@@ -424,9 +482,10 @@ async def test_in_the_end_is_due_what_ought_to_be(
     for name in _MONTHS:
         month = month_named(name)
         assert month is not None
-        charged, right = months.closer.as_it_ought(
-            "alpha", month, months.feed.current(), proofs.right(engines, month_of, name)
-        )
+        proven = proofs.right(engines, month_of, name)
+        # Of what was reversed whole it makes no difference what is proven.
+        standing = {place: lines for place, lines in proven.items() if place not in gone}
+        charged, right = months.closer.as_it_ought("alpha", month, months.feed.current(), standing)
         cheaper = min(charged, right, key=lambda each: each.total_micro_yuan)
         ought.update(amounts(cheaper.shares))
     assert +due == +ought
