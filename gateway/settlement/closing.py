@@ -21,8 +21,9 @@ from gateway.settle.shares import SHARING_RULE
 from gateway.settle.sharing import share_bill
 from gateway.settlement.adjustment import SettledUse, adjustment, is_settled, subjects_settled
 from gateway.settlement.books import Books, books_at
-from gateway.settlement.credit_store import KeptNote, SqlCreditNotes
+from gateway.settlement.credit_store import SqlCreditNotes
 from gateway.settlement.documents import document_bytes
+from gateway.settlement.kept_notes import KeptNote, about_uses
 from gateway.settlement.ledger_month import NOWHERE, LedgerPosition
 from gateway.settlement.month_use import LedgerMonths
 from gateway.settlement.right_lines import NONE, RightLines
@@ -173,7 +174,7 @@ class Closer:
 
     def _noted(self, operator_id: str, known: Sequence[KeptNote]) -> Mapping[Month, AboutMonth]:
         """Return the notes about uses, by month."""
-        noted = [(each.note, each.proven) for each in known if not each.note.statement_month]
+        noted = [(each.note, proven) for each, proven in about_uses(known)]
         places = {place for each in noted if (place := place_of(*each)) is not None}
         served = self._months.served_at(operator_id, places) if places else {}
         return by_month(noted, {place: month_of(at) for place, at in served.items()})

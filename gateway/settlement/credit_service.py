@@ -1,6 +1,6 @@
 """SettlementService, the method that gives back what was proven to be overcharged."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
 
 from creditgate.refusal import Refused
@@ -13,7 +13,8 @@ from gateway.settle.month import Month, month_of
 from gateway.settle.views import SettlementFeed, SettlementView
 from gateway.settlement.closing import Closer
 from gateway.settlement.credit import Verifier, credit_note, nothing_left
-from gateway.settlement.credit_store import KeptNote, SqlCreditNotes
+from gateway.settlement.credit_store import SqlCreditNotes
+from gateway.settlement.kept_notes import KeptNote, about_uses
 from gateway.settlement.month_use import LedgerMonths
 from gateway.settlement.request import require_credit
 from gateway.settlement.right_lines import Overcharge, proves_more, together
@@ -74,7 +75,7 @@ class CreditService:
         while (note := self._notes.made(note_id, digest)) is None:
             known = self._notes.of_operator(operator_id)
             proven = self._verify(request.evidence, operator_id)
-            made = self._made(operator_id, proven, known.notes, view)
+            made, told = self._made(operator_id, proven, known.notes, view)
             made.credit_note_id, asked = note_id, digest
             if not made.amount_micro_yuan:
                 # What proves something for the first time is kept, by its own name: the request
@@ -85,7 +86,7 @@ class CreditService:
             made.create_time.seconds = now
             made.created_by = by
             try:
-                note = self._notes.add(made, asked, request.evidence, now, known, proven)
+                note = self._notes.add(made, asked, request.evidence, now, known, proven, told)
             except NotesChanged:
                 continue
             if not note.amount_micro_yuan:
@@ -99,15 +100,18 @@ class CreditService:
         overcharge: Overcharge | WrongStatement,
         kept: Sequence[KeptNote],
         view: SettlementView,
-    ) -> usage_pb.CreditNote:
+    ) -> tuple[usage_pb.CreditNote, Mapping[str, Overcharge]]:
+        """Return a note, and what it tells of older ones of the month, as `KeptNote` has it."""
         if isinstance(overcharge, WrongStatement):
-            return self._made_of_statement(overcharge, kept)
-        before = [
-            (each.note, proven)
-            for each in kept
-            if not each.note.statement_month
-            and isinstance(proven := self._proven(each, operator_id), Overcharge)
-        ]
+            return self._made_of_statement(overcharge, kept), {}
+        judged: dict[str, Overcharge] = {}
+        before: list[tuple[usage_pb.CreditNote, Overcharge]] = []
+        for each, known_of in about_uses(kept):
+            proven = known_of or self._judged(each.note, operator_id)
+            if isinstance(proven, Overcharge):
+                before.append((each.note, proven))
+                if known_of is None:
+                    judged[each.note.credit_note_id] = proven
         month_of_use = self._months_of(operator_id, [overcharge, *(each for _, each in before)])
         month = month_of_use.get(overcharge.usage_index)
         if month is None:
@@ -126,7 +130,8 @@ class CreditService:
             and self._counts_less(operator_id, overcharge, month, view)
         ):
             raise nothing_left()
-        return note
+        names = judged.keys() & {note.credit_note_id for note, _ in alike}
+        return note, {name: judged[name] for name in names}
 
     def _counts_less(
         self, operator_id: str, overcharge: Overcharge, month: Month, view: SettlementView
@@ -140,11 +145,9 @@ class CreditService:
             charged.total_entries,
         )
 
-    def _proven(self, kept: KeptNote, operator_id: str) -> Overcharge | WrongStatement:
-        """Return what the evidence of a note proved when it was made."""
-        if kept.proven is not None:
-            return kept.proven
-        return self._verify(self._notes.evidence(kept.note.credit_note_id), operator_id)
+    def _judged(self, note: usage_pb.CreditNote, operator_id: str) -> Overcharge | WrongStatement:
+        """Return what the evidence of a note proves, of which nothing tells what it proved."""
+        return self._verify(self._notes.evidence(note.credit_note_id), operator_id)
 
     def _made_of_statement(
         self, proven: WrongStatement, kept: Sequence[KeptNote]

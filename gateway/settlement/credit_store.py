@@ -1,7 +1,8 @@
 """Credit notes in SQL, for SQLite and PostgreSQL. Calls block."""
 
 import hmac
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 from sqlalchemy import Connection, Engine, insert, select
@@ -12,7 +13,8 @@ from creditgate.v1.usage_service_pb2 import CreditNote
 from gateway.settle.month import month_named, month_of, shifted
 from gateway.settlement.documents import document_bytes, message_of
 from gateway.settlement.journal import credit_entry
-from gateway.settlement.proven import proven_in, proven_text
+from gateway.settlement.kept_notes import KeptNote
+from gateway.settlement.proven import proven_in, proven_text, told_in
 from gateway.settlement.right_lines import Overcharge
 from gateway.settlement.statement_credit import WrongStatement
 from gateway.settlement.store import NotesChanged, book, last_closed, note_ids, take_turn
@@ -21,14 +23,6 @@ from gateway.storage.engines import reading, snapshot
 from gateway.storage.writes import wrote
 
 _NOTE = CREDIT_NOTES.c
-
-
-class KeptNote(NamedTuple):
-    """A credit note, or one of nothing where nothing was left to give back, and what its evidence
-    proved of a use, None where that was not kept."""
-
-    note: CreditNote
-    proven: Overcharge | None
 
 
 class KnownNotes(NamedTuple):
@@ -70,6 +64,7 @@ class SqlCreditNotes:
                 KeptNote(
                     message_of(bytes(row.document), CreditNote),
                     None if row.proven is None else proven_in(row.proven),
+                    {} if row.proven is None else told_in(row.proven),
                 )
                 for row in connection.execute(query)
             ]
@@ -89,12 +84,13 @@ class SqlCreditNotes:
         now: int,
         known: KnownNotes,
         proven: Overcharge | WrongStatement,
+        told: Mapping[str, Overcharge] = MappingProxyType({}),
     ) -> CreditNote:
         """Book a note in the operator's open month, and return it; or what an earlier request
         of its id booked. One of nothing is kept and in no statement.
 
         It rests on what was ``known`` of the operator's notes; ``proven`` is what its evidence
-        proved. Raises NotesChanged where there are others by now, or a month was closed, which puts
+        proved, and ``told`` as `KeptNote` has it. Raises NotesChanged where there are others by now, or a month was closed, which puts
         right what they gave back; and as `made`.
         """
         with self._engine.begin() as connection:
@@ -118,7 +114,7 @@ class SqlCreditNotes:
                     request_digest=digest,
                     evidence=evidence,
                     document=document_bytes(note),
-                    proven=proven_text(proven),
+                    proven=proven_text(proven, told),
                 )
             )
             wrote(connection, CREDIT_NOTES, [(note.credit_note_id,)])

@@ -356,6 +356,54 @@ async def test_months_closed_before_this_was_so_are_worked_out_as_they_were(
     assert not any(x.trued_up_month for x in closed(months, "2026-03").statement.credit_notes)
 
 
+@always_on_postgresql
+@pytest.mark.parametrize("reversed_use", [0, 1])
+async def test_note_that_does_not_tell_what_it_proved_is_put_right_with_a_newer_one_of_its_month(
+    reversed_use: int, proofs: Proofs, months: Months, ledger: Ledger, engines: Engines
+) -> None:
+    for answer in (1, 2, 3):
+        ledger.serve([served(FEBRUARY + 1, answer, subject) for subject in "xyz"])
+    ledger.serve([served(MARCH + 1, 4)])
+    # As one of before that was kept.
+    assert (await proofs.prove(0)) is not None
+    with engines.evidence.begin() as connection:
+        connection.execute(CREDIT_NOTES.update().values(proven=None))
+    assert (await proofs.prove(3)) is not None
+    _close(months, "2026-01", "2026-02")
+    ledger.reverse(2, 1)
+    assert (await proofs.prove(1)) is not None
+    ledger.reverse(reversed_use, 3)
+    _close(months, "2026-03")
+    (back,) = (x for x in closed(months, "2026-03").statement.credit_notes if x.trued_up_month)
+    assert (back.trued_up_month, back.amount_micro_yuan) == ("2026-02", -3 * FEE)
+    # Two records are left of the use that was charged right.
+    assert _due(months, "2026-01", "2026-02", "2026-03") == 2 * FEE
+    for name in _MONTHS[:3]:
+        kept = closed(months, name)
+        assert months.closer.worked_out_again(kept) == kept.document
+        assert not check_month(engines, name).faults
+
+
+async def test_closing_that_knew_no_newer_note_is_worked_out_again_as_it_was(
+    proofs: Proofs, months: Months, ledger: Ledger, engines: Engines
+) -> None:
+    for answer in (1, 2):
+        ledger.serve([served(FEBRUARY + 1, answer, subject) for subject in "xyz"])
+    assert (await proofs.prove(0)) is not None
+    with engines.evidence.begin() as connection:
+        connection.execute(CREDIT_NOTES.update().values(proven=None))
+    ledger.reverse(0, 3)
+    _close(months, "2026-01", "2026-02")
+    kept = closed(months, "2026-02")
+    assert not kept.statement.credit_notes
+    # The use costs nothing any more, and three records of it were given back; of the other two are.
+    assert (await proofs.prove(1, line(1))) is None
+    _close(months, "2026-03")
+    assert _due(months, "2026-02", "2026-03") == FEE
+    assert months.closer.worked_out_again(kept) == kept.document
+    assert not check_month(engines, "2026-02").faults
+
+
 @pytest.mark.parametrize("promised", [line(1, source="tax"), line(6, 4_000)])
 @pytest.mark.parametrize("reversed_first", [True, False])
 async def test_proof_of_a_use_that_is_reversed_whole_takes_nothing_off_what_else_is_proven(
