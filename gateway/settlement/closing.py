@@ -102,11 +102,8 @@ class Closer:
     def as_it_ought(
         self, operator_id: str, month: Month, books: Books, right: RightLines
     ) -> tuple[Statement, Statement]:
-        """Return a month's own use rated as it is, and with uses as they ought to be.
-
-        Both as the ledger stands now; raises LookupError where ``right`` names what it does not
-        know.
-        """
+        """Return a month's own use rated as it is, and with uses as they ought to be, both as the
+        ledger stands now."""
         closed = self._closings.closed(operator_id, month.name)
         form = SHARING_FORM if closed is None else closed.statement.sharing_form
         asked = _Asked(operator_id, month, self._months.position(operator_id), books, form)

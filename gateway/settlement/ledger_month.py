@@ -94,16 +94,16 @@ class LedgerMonth:
         self.position = position
         with snapshot(engine) as connection:
             self._reversed = self._reversals(connection)
+            ought = right_uses(connection, operator_id, right, self._reversed)
             self._right = {
                 sequence: use
-                for sequence, use in right_uses(
-                    connection, operator_id, right, self._reversed
-                ).items()
+                for sequence, use in ought.uses.items()
                 if self.from_ <= use.served_at < until and sequence <= position.sequence
             }
             self._net = NetAnswers(self._reversed, self._right)
             records, answers, self.last_sequence, self._elsewhere = self._counts(connection)
-            self._lines = lines_numbered(connection, {key.line_no for key in records})
+            named = lines_numbered(connection, {key.line_no for key in records})
+            self._lines = {**ought.unknown, **named}
         self._keys = tuple(sorted(key for key, count in records.items() if count))
         self.parts: Sequence[UsePart] = tuple(
             self._part(key, records[key], answers[key], price_class_of) for key in self._keys

@@ -5,14 +5,15 @@ is and as it ought to be; the ledger itself is never changed.
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final, NamedTuple
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 
 from creditgate.v1.usage_log_pb2 import UsageLine
+from gateway.disclose.model import Line
 from gateway.disclose.tables import LINES, REVISIONS
-from gateway.meter.model import ANSWER, LineCount, lines_text, pack_entries, unpack_entries
+from gateway.meter.model import ANSWER, lines_text, pack_entries, unpack_entries
 from gateway.meter.tables import USAGE
 from gateway.settlement.priced_lines import (
     PricedLines,
@@ -43,17 +44,27 @@ class RightUse(NamedTuple):
     right_entries: bytes
 
 
+class RightUses(NamedTuple):
+    """Answers that ought to count otherwise, by sequence, and the lines among those, by numbers of
+    their own, that the store has none of: a receipt may promise what is no more, or never was."""
+
+    uses: Mapping[int, RightUse]
+    unknown: Mapping[int, Line]
+
+
 def right_uses(
     connection: Connection,
     operator_id: str,
     right: RightLines,
     credited: Mapping[int, Reversed],
-) -> Mapping[int, RightUse]:
-    """Return the answers at the places of ``right``, by sequence; without those there are none of.
+) -> RightUses:
+    """Return the answers at the places of ``right``, without those there are none of.
 
-    ``credited`` is what was reversed of answers, by sequence. Raises LookupError for a line the
-    store does not know.
+    ``credited`` is what was reversed of answers, by sequence.
     """
+    numbers, unknown = _numbers(
+        connection, {_line(each) for some in right.values() for each in some}
+    )
     found: dict[int, RightUse] = {}
     for some in pages(right):
         query = select(
@@ -69,11 +80,13 @@ def right_uses(
             _OWN.kind == ANSWER,
         )
         for row in connection.execute(query).all():
-            counts = priced_lines(lines_text(_counts(connection, right[row.usage_index])))
+            counts: PricedLines = Counter()
+            for each in right[row.usage_index]:
+                counts[numbers[_line(each)], each.unit_price_micro_yuan] += each.entries
             charged = priced_lines(row.lines)
             gone = credited.get(row.sequence)
             gone_lines = priced_lines(gone.reversed_lines if gone else lines_text(()))
-            left = right_left(counts, charged, gone_lines)
+            left = right_left(+counts, charged, gone_lines)
             given = within(left, charged - gone_lines)
             entries = Counter(unpack_entries(row.entries))
             entries -= Counter(unpack_entries(gone.reversed_entries if gone else b""))
@@ -85,24 +98,30 @@ def right_uses(
                 text_of(given),
                 _entries(connection, tuple(entries.elements()), given),
             )
-    return found
+    return RightUses(found, unknown)
 
 
-def _counts(connection: Connection, lines: Sequence[UsageLine]) -> tuple[LineCount, ...]:
-    found: list[LineCount] = []
-    for line in lines:
+def _line(line: UsageLine) -> Line:
+    return Line(line.item, line.source, line.region)
+
+
+def _numbers(
+    connection: Connection, lines: Collection[Line]
+) -> tuple[Mapping[Line, int], Mapping[int, Line]]:
+    """Return the numbers of lines, and those of them that the store has none of."""
+    numbers: dict[Line, int] = {}
+    for item, source, region in lines:
         number = connection.execute(
             select(LINES.c.line_no).where(
-                LINES.c.item == line.item,
-                LINES.c.source == line.source,
-                LINES.c.region == line.region,
+                LINES.c.item == item, LINES.c.source == source, LINES.c.region == region
             )
         ).scalar_one_or_none()
-        if number is None:
-            raise LookupError("evidence names a line that is not in the store")
-        if line.entries > 0:
-            found.append(LineCount(number, line.entries, line.unit_price_micro_yuan))
-    return tuple(found)
+        if number is not None:
+            numbers[Line(item, source, region)] = number
+    newest = connection.execute(select(func.max(LINES.c.line_no))).scalar() or 0
+    # Behind all that are known, as the next to be known will be: a month comes to the same then.
+    unknown = dict(enumerate(sorted(set(lines) - numbers.keys()), newest + 1))
+    return numbers | {line: number for number, line in unknown.items()}, unknown
 
 
 def _entries(connection: Connection, sequences: Sequence[int], given: PricedLines) -> bytes:

@@ -26,7 +26,7 @@ from creditgate.v1.usage_log_pb2 import UsageLine
 from creditgate.v1.usage_service_pb2 import CreditedUse, CreditNote, Statement
 from gateway.federation.asking.tables import REGION_USES
 from gateway.settle.month import month_named
-from gateway.settle.shares import BY_CONTRIBUTION
+from gateway.settle.shares import BY_CONTRIBUTION, OWN
 from gateway.settlement.checking import check_month
 from gateway.settlement.credit_store import SqlCreditNotes
 from gateway.settlement.documents import document_bytes
@@ -357,6 +357,50 @@ async def test_months_closed_before_this_was_so_are_worked_out_as_they_were(
 
 
 @always_on_postgresql
+@pytest.mark.parametrize("away", [True, False])
+@pytest.mark.parametrize("division", [OWN, BY_CONTRIBUTION])
+@pytest.mark.parametrize(
+    "promised",
+    [
+        line(2, source="tax"),
+        line(2, source="never-seen"),
+        line(4, FEE // 2),
+    ],
+)
+async def test_what_was_promised_by_lines_or_records_that_there_are_none_of_is_given_back_too(
+    promised: UsageLine,
+    division: str,
+    away: bool,
+    proofs: Proofs,
+    months: Months,
+    ledger: Ledger,
+    engines: Engines,
+) -> None:
+    """Of own records and of another region's: what is owed to that is for what it gave."""
+    rule = {"rule_id": "r", "effective_from": FEBRUARY, "source_division": division}
+    months.put(JANUARY + 1, RULE.model_copy(update=rule))
+    await months.feed.refresh()
+    ledger.serve(
+        [served(FEBRUARY + 1, 1, subject) for subject in "xyz"], elsewhere={1} if away else ()
+    )
+    ledger.serve([served(FEBRUARY + 2, 2, "u", "tax")])
+    note = await proofs.prove(0, promised)
+    fee = promised.entries * promised.unit_price_micro_yuan
+    assert note is not None
+    assert note.amount_micro_yuan == 3 * FEE - fee == sum(amounts(note.shares).values())
+    _close(months, "2026-01", "2026-02")
+    # The store comes to know lines after it, the promised one the last.
+    ledger.serve([served(MARCH + 1, 3, "u", source) for source in ("new", "never-seen")])
+    _close(months, "2026-03")
+    assert not any(x.trued_up_month for x in closed(months, "2026-03").statement.credit_notes)
+    assert _due(months, "2026-02", "2026-03") == fee + FEE + 2 * FEE
+    for name in _MONTHS[:3]:
+        kept = closed(months, name)
+        assert months.closer.worked_out_again(kept) == kept.document
+        assert not check_month(engines, name).faults
+
+
+@always_on_postgresql
 @pytest.mark.parametrize("reversed_use", [0, 1])
 async def test_note_that_does_not_tell_what_it_proved_is_put_right_with_a_newer_one_of_its_month(
     reversed_use: int, proofs: Proofs, months: Months, ledger: Ledger, engines: Engines
@@ -396,7 +440,8 @@ async def test_closing_that_knew_no_newer_note_is_worked_out_again_as_it_was(
     _close(months, "2026-01", "2026-02")
     kept = closed(months, "2026-02")
     assert not kept.statement.credit_notes
-    # The use costs nothing any more, and three records of it were given back; of the other two are.
+    # The first use costs nothing any more, though three records were given back for it, and two of
+    # the other ought not to count.
     assert (await proofs.prove(1, line(1))) is None
     _close(months, "2026-03")
     assert _due(months, "2026-02", "2026-03") == FEE
