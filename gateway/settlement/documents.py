@@ -21,5 +21,9 @@ def document_bytes(message: Message) -> bytes:
 
 
 def message_of(document: bytes, kind: type[_Document]) -> _Document:
-    """Return the message a document was made of."""
+    """Return the message a document was made of.
+
+    Raises ParseError where a newer version wrote a field that this one does not know: signed without
+    it, the document would be another, and might convict who signed it.
+    """
     return json_format.Parse(document, kind())

@@ -13,7 +13,7 @@ from sqlalchemy import event, text
 
 from gateway.storage.engines import Engines, open_engines
 from gateway.storage.migrate import TURN, Schema, alembic_config, run, upgrade
-from gateway.storage.versions import StoreOfNewerVersion, oldest_serving
+from gateway.storage.versions import StoreOfNewerVersion, oldest_serving, stands
 from tests.storage.migrating import revisions
 from tests.storage.newer import NEWER, migrate_to_newer, newer_config
 from tests.storage.schemas import TABLES, engine_of
@@ -72,6 +72,16 @@ def test_a_newer_store_that_tells_no_version_is_not_served(
         connection.execute(text("ALTER TABLE alembic_version_records DROP COLUMN serves_from"))
     with pytest.raises(StoreOfNewerVersion, match=f"records {NEWER}"):
         upgrade(engines.records, "records")
+
+
+def test_statements_with_notes_that_put_others_right_are_for_no_version_from_before(
+    engines: Engines,
+) -> None:
+    """It does not read them: a field that is not known is an error, for what is signed again."""
+    line = revisions("evidence")
+    before = tuple(line[: line.index("0036")])
+    with engines.evidence.connect() as connection, pytest.raises(StoreOfNewerVersion):
+        stands(connection, "alembic_version_evidence", before)
 
 
 @pytest.fixture

@@ -1,4 +1,7 @@
-"""Which credit notes were known is kept with each closing, since it puts right what they gave back."""
+"""Which credit notes were known is kept with each closing, since it puts right what they gave back.
+
+Older code does not read the statements that have such notes, with a field it does not know.
+"""
 
 import sqlalchemy as sa
 from alembic import op
@@ -7,7 +10,7 @@ revision = "0036"
 down_revision = "0035"
 branch_labels = None
 depends_on = None
-serves_from = "0035"
+serves_from = "0036"
 
 
 def upgrade() -> None:
