@@ -8,6 +8,7 @@ from typing import Final, Literal, NamedTuple
 
 from creditgate.signed_document import PURPOSES
 from creditgate.v1 import usage_service_pb2 as pb
+from gateway.documents.note_reasons import share_reason
 from gateway.settle.month import utc_text
 from gateway.settle.shares import peer_of
 
@@ -183,7 +184,10 @@ def _credited(note: pb.CreditNote, row: StatementRow) -> Iterator[StatementRow]:
             explanation_zh=use.explanation_zh,
             explanation_en=use.explanation_en,
         )
-    yield from _received(note.shares, row._replace(rests_on=" ".join(note.rule_ids)), -1)
+    row = row._replace(rests_on=" ".join(note.rule_ids))
+    for share in note.shares:
+        zh, en = share_reason(note, share.amount_micro_yuan)
+        yield from _received([share], row._replace(explanation_zh=zh, explanation_en=en), -1)
 
 
 def _received(

@@ -17,7 +17,7 @@ from creditgate.statement_document import (
     open_statement,
 )
 from creditgate.transparency.note import VerifierKey
-from creditgate.v1.usage_service_pb2 import Statement
+from creditgate.v1.usage_service_pb2 import CreditNote, RevenueShare, Statement
 from gateway.documents.extract import Extract, statement_digest
 from gateway.documents.pdf import MOST_ROWS, pdf_of
 from gateway.documents.rows import rows_of
@@ -56,6 +56,65 @@ def test_both_sides_of_every_statement_sum_to_what_is_due(months: Months) -> Non
         received = extract([statement]).received_by("beneficiary")
         due = {share.beneficiary: share.amount_micro_yuan for share in statement.due_shares}
         assert {name: amount for name, amount in received.items() if amount} == due
+
+
+def test_each_row_explains_itself(months: Months) -> None:
+    for statement in (*statements(months, *_MONTHS), credited(months.statement("2026-02"))):
+        for row in rows_of(statement):
+            assert row.explanation_zh, row
+            assert row.explanation_en, row
+
+
+@pytest.mark.parametrize(
+    ("note", "taken", "paid"),
+    [
+        (
+            CreditNote(amount_micro_yuan=10),
+            "0.00001 yuan are given back to the operator for use that was overcharged; the 0.000007"
+            " yuan that this beneficiary had too much are taken back",
+            "多计的使用退回运营机构 0.00001 元；补付本受益方因此少得的 0.000002 元",
+        ),
+        (
+            CreditNote(amount_micro_yuan=10, statement_month="2026-01"),
+            "0.00001 yuan are given back to the operator, as the statement of 2026-01 charges too"
+            " much; the 0.000007 yuan that this beneficiary had too much are taken back",
+            "2026-01 账单多计，退回运营机构 0.00001 元；补付本受益方因此少得的 0.000002 元",
+        ),
+        (
+            CreditNote(amount_micro_yuan=10, trued_up_month="2026-01"),
+            "0.00001 yuan more are given back to the operator, as 2026-01 has come to another sum"
+            " since it was given back of; the 0.000007 yuan that this beneficiary had too much are"
+            " taken back",
+            "2026-01 的金额在退款后有变，补退运营机构 0.00001 元；补付本受益方因此少得的 0.000002 元",
+        ),
+        (
+            CreditNote(amount_micro_yuan=-10, trued_up_month="2026-01"),
+            "0.00001 yuan are taken back from the operator, as 2026-01 has come to another sum"
+            " since it was given back of; the 0.000007 yuan that this beneficiary had too much are"
+            " taken back",
+            "2026-01 的金额在退款后有变，向运营机构收回 0.00001 元；补付本受益方因此少得的 0.000002 元",
+        ),
+        (
+            CreditNote(trued_up_month="2026-01"),
+            "as much is given back to the operator, though 2026-01 has changed since it was given"
+            " back of; the 0.000007 yuan that this beneficiary had too much are taken back",
+            "2026-01 的金额在退款后有变，退回总额不变；补付本受益方因此少得的 0.000002 元",
+        ),
+    ],
+    ids=["use", "statement", "more", "less", "as much"],
+)
+def test_who_receives_less_by_a_credit_note_is_told_why(
+    note: CreditNote, taken: str, paid: str
+) -> None:
+    shares = [
+        RevenueShare(beneficiary="platform", amount_micro_yuan=7),
+        RevenueShare(beneficiary="sources/mem", amount_micro_yuan=-2),
+    ]
+    shared = CreditNote(shares=shares)
+    shared.MergeFrom(note)
+    less, more = rows_of(Statement(credit_notes=[shared]))
+    assert (less.amount_micro_yuan, less.explanation_en) == (-7, taken)
+    assert (more.amount_micro_yuan, more.explanation_zh) == (2, paid)
 
 
 def test_sources_and_regions_narrow_to_parts_of_the_whole(months: Months) -> None:
