@@ -105,7 +105,8 @@ def true_up(
     """Return the note by which closing ``booked_in`` puts right what was ``given`` back of a month,
     as `left_to_give` has it; None where that is right."""
     if right.total_micro_yuan >= charged.total_micro_yuan:
-        # Fewer records may cost more, as where volume is cheaper: who proves it owes nothing for it.
+        # Fewer records may cost more, as where volume is cheaper: no month costs more than is charged
+        # by what is proven of it.
         right = charged
     left = left_to_give(charged, right, given)
     if not (left.fees or left.shares):

@@ -303,6 +303,35 @@ async def test_who_proves_what_would_cost_more_owes_nothing_for_it(
     assert _due(months, "2026-02") == 30_000
 
 
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+async def test_month_is_put_right_as_a_whole_where_one_of_its_proofs_would_cost_more(
+    order: tuple[int, int], proofs: Proofs, months: Months, ledger: Ledger
+) -> None:
+    """Whatever their order; and no more is taken back than was given."""
+    tiers = (Tier(from_records=0, unit_price=90_000), Tier(from_records=3, unit_price=10_000))
+    graduated = PriceComponent(component_id="g", kind=GRADUATED, tiers=tiers)
+    for start, *components in ((FEBRUARY,), (FEBRUARY + 86_400, graduated)):
+        months.put(
+            JANUARY + 1,
+            PricePlan(
+                plan_id=f"from-{start}",
+                effective_from=start,
+                prices={"": FEE},
+                components=tuple(components),
+            ),
+        )
+    await months.feed.refresh()
+    ledger.serve([served(FEBRUARY + 1, 1, subject) for subject in "xyz"])
+    ledger.serve([served(FEBRUARY + 86_401, 2, "u")])
+    ledger.serve([served(FEBRUARY + 86_402, 3, subject) for subject in "ab"])
+    charged = months.statement("2026-02").total_micro_yuan
+    given = [await proofs.prove(place) for place in order]
+    # One record less costs 10,000 less; three less of before the tiers, some 210,000 more.
+    assert [note.amount_micro_yuan for note in given if note] == [10_000] * (order == (1, 0))
+    _close(months, "2026-01", "2026-02", "2026-03")
+    assert _due(months, "2026-02", "2026-03") == charged
+
+
 @pytest.mark.parametrize(
     ("credited", "prices", "subjects"),
     [(1, [5_000], 3), (2, [5_000], 3), (1, [4_000, 5_000], 4), (2, [4_000, 5_000], 3)],
