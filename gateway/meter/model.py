@@ -96,7 +96,8 @@ class UsageClaim(NamedTuple):
     ``gives_back`` is the id of the hold that ends with what is charged, "" for none.
     ``rests_on`` are the licences it may rest on where those are several: then ``licence`` and
     ``daily_quota`` count once it is charged, as those of the first of ``borne``, which tells
-    what each of them bears.
+    what each of them bears. ``is_too_large`` is True of an answer that would not be taken: it is judged
+    as all are, and then refused.
     """
 
     operator_id: str
@@ -128,6 +129,7 @@ class UsageClaim(NamedTuple):
     gives_back: str = ""
     rests_on: Licences | None = None
     borne: Shares = ()
+    is_too_large: bool = False
 
     @property
     def consent(self) -> str:

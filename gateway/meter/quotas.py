@@ -39,17 +39,16 @@ def borne(
     left, and refused alike where they have none and where it is not there (G11).
     """
     left = {number: quota - taken.of(number) for number, quota in licences.quotas.items()}
+    free = {number: records - held for number, records in left.items()}
     counts = [(line.line_no, line.records) for line in claim.lines]
     is_one = bool(counts) and not claim.may_be_empty
     spent = used_up(licences, left)
-    shares = shared(counts, licences, left) if is_one or not spent else None
+    lacking = spent or used_up(licences, free)
+    shares = shared(counts, licences, free) if is_one or not lacking else None
     if shares is None:
-        return _short(claim, licences, spent, left)
-    if held:
-        free = {number: records - held for number, records in left.items()}
-        shares = shared(counts, licences, free) if is_one or not used_up(licences, free) else None
-        if shares is None:
-            return _short(claim, licences, (), free, _SOON)
+        quota = sum(licences.quotas[each] for each in lacking)
+        refusal = quota_exhausted(claim._replace(daily_quota=quota), quota, 0 if spent else _SOON)
+        return replace(refusal, licences=spent)
     first = shares[0].licence
     return claim._replace(licence=first, daily_quota=licences.quotas[first], borne=shares)
 
@@ -91,21 +90,3 @@ def _least(claim: UsageClaim, licences: Licences, left: Mapping[str, int]) -> tu
         (sum(max(0, left[each]) for each in some), sum(licences.quotas[each] for each in some))
         for some in (opening or licences.needed or [licences.quotas])
     )
-
-
-def _short(
-    claim: UsageClaim,
-    licences: Licences,
-    spent: tuple[str, ...],
-    left: Mapping[str, int],
-    retry_after: int = 0,
-) -> NotCharged:
-    """Return what refuses a claim that licences do not bear, for those that are ``spent`` where
-    any are: of these nothing is left, and else what is told is as behind an answer."""
-    least, quota = (
-        (0, sum(licences.quotas[each] for each in spent))
-        if spent
-        else _least(claim, licences, left)
-    )
-    refusal = quota_exhausted(claim._replace(daily_quota=quota), quota - least, retry_after)
-    return replace(refusal, licences=spent)

@@ -31,6 +31,10 @@ written before the clock was set back, and counts for nothing: waiting for it to
 take years."""
 
 
+SOON: Final = MICROS
+"""When to try again where all that is left is held for answers under way."""
+
+
 class RateKey(NamedTuple):
     """What a count is known by: an operator, a limit, and what of it is counted, "" for all."""
 
@@ -42,13 +46,15 @@ class RateKey(NamedTuple):
 class Debit(NamedTuple):
     """What an answer takes of one count: ``cells`` units, each earned in ``interval``
     microseconds, of which ``burst`` may be taken at once. It is judged by ``least`` of them, those
-    that do not depend on what was found."""
+    that do not depend on what was found, and not at all where those are none. ``of_records`` tells
+    that they are records: then what is held for answers under way is not left."""
 
     key: RateKey
     interval: int
     burst: int
     cells: int
     least: int
+    of_records: bool = False
 
 
 class RateLeft(NamedTuple):
@@ -63,15 +69,16 @@ class RateLeft(NamedTuple):
 class TooFast:
     """An answer would exceed a limit, and nothing of it was written.
 
-    ``arrival`` is the arrival time of the count ``key``; ``wait`` the microseconds until the
-    answer conforms, 0 where waiting does not help: it takes more than the limit ever gives;
-    ``left`` is what the count has left.
+    ``arrival`` is the arrival time of the count ``key``, which owes ``owed`` (`RateCounts`); ``wait``
+    the microseconds until the answer conforms, 0 where waiting does not help: it takes more than the
+    limit ever gives; ``left`` is what the count has left.
     """
 
     key: RateKey
     arrival: int
     wait: int
     left: RateLeft
+    owed: int = 0
 
 
 def interval_of(count: int, period_seconds: int) -> int:
@@ -93,7 +100,7 @@ NO_COUNTS: Final[Mapping[RateKey, int]] = MappingProxyType({})
 def arrival_after(debit: Debit, arrival: int, now: int, owed: int = 0) -> int:
     """Return the arrival time after a debit at ``now``, 0 or more as ``arrival`` before it.
 
-    ``owed`` is what it may lie beyond a whole burst for records that were taken in any case.
+    ``owed`` is what it may lie beyond a whole burst for records that were taken unjudged.
     """
     if arrival > now + debit.burst * debit.interval + STEP + owed:
         arrival = now
@@ -142,18 +149,26 @@ class Arrivals:
         """Return the arrival time of a count as it is now, 0 where there is none."""
         return self.moved.get(key) or self._known.get(key, 0)
 
-    def refusal(self, debits: Sequence[Debit]) -> TooFast | None:
-        """Return why debits do not all conform, None where they do."""
+    def refusal(self, debits: Sequence[Debit], held: int = 0) -> TooFast | None:
+        """Return why debits do not all conform, None where they do.
+
+        ``held`` are the records that are kept for answers under way.
+        """
         now, refused, longest = self._now, None, 0
         for debit in map(judged, debits):
+            if not debit.cells:
+                continue
             wait = wait_of(debit, self._after(debit), now)
             if wait and debit.cells > debit.burst:
                 return TooFast(debit.key, 0, 0, self._left(debit))
+            if not wait and debit.of_records and self._left(debit).cells < debit.cells + held:
+                wait = SOON
             if wait > longest:
                 refused, longest = debit, wait
         if refused is None:
             return None
-        return TooFast(refused.key, self.of(refused.key), longest, self._left(refused))
+        key, left = refused.key, self._left(refused)
+        return TooFast(key, self.of(key), longest, left, self._owing(key))
 
     def left(self, debits: Sequence[Debit]) -> int:
         """Return the units that each of the counts of ``debits``, one at least, has left."""

@@ -11,20 +11,22 @@ The first rule that applies decides:
 3. Replayed, or REQUEST_SUPERSEDED where more would be served than was paid for, or records under
    a consent that were not, or were and would not. A retry that is refused has the receipt of what
    was charged all the same;
-4. CONSENT_EXHAUSTED: the consent relied on was used as often as it allows. A consent that
-   is EXHAUSTED opens retries of what used it up, as far as 3 goes, until the removal of
-   copies made under it was acknowledged, and nothing else;
+4. RATE_EXCEEDED: a limit of rates would be exceeded by the least that an answer takes
+   (`gateway.meter.rates`);
 5. QUOTA_EXHAUSTED: the day's quota of the licence, or of the licences that open something
    of what was asked for, is used up (`gateway.meter.quotas`). Then answers without records are refused too, and
    until then none for how many it has, or they would tell for nothing which subjects have some: the
    last answer may go beyond the quota.
    What is held for answers of other regions under way (`gateway.meter.holds`) is not left;
-6. RATE_EXCEEDED: a limit of rates would be exceeded by the least that an answer takes
-   (`gateway.meter.rates`);
-7. RECORD_NOT_DISCLOSED: the answer is empty and may not be. It comes last, so that for
-   a record that is not there every other reason is given just as for one that is.
+6. CONSENT_EXHAUSTED: the consent relied on was used as often as it allows. A consent that
+   is EXHAUSTED opens retries of what used it up, as far as 3 goes, until the removal of
+   copies made under it was acknowledged, and nothing else;
+7. RECORD_NOT_DISCLOSED: the answer is empty and may not be; ANSWER_TOO_LARGE: it would not be
+   taken. They come last, so that every other reason is given just as for what is there, and fits.
 
-What another region has metered is charged whatever 5 and 6 say. They are applied before that
+In this order what depends on what was found comes behind what does not: a record that needs no
+consent, or is of a licence that has quota left, is not told from one that is not there (G11).
+What another region has metered is charged whatever 4 and 5 say. They are applied before that
 region is asked, to the room for its answer: while anything is left and not held, that answer may
 be asked for. Of limits, what is held counts as if it were taken. No answer has more than half of what
 is left held, so that others, and this region's own, go on while it is under way.
@@ -65,6 +67,8 @@ _TOO_LATE = replace(_REUSED, repeats=True)
 _LIFE_OVER = replace(_TOO_LATE, life_over=True)
 _SUPERSEDED = NotCharged(RefusalReason.REFUSAL_REASON_REQUEST_SUPERSEDED, repeats=True)
 _NOT_DISCLOSED = NotCharged(RefusalReason.REFUSAL_REASON_RECORD_NOT_DISCLOSED)
+_TOO_LARGE = NotCharged(RefusalReason.REFUSAL_REASON_ANSWER_TOO_LARGE)
+_TOO_LARGE_AGAIN = replace(_TOO_LARGE, repeats=True)
 _NOTHING_LEFT = replace(_NOT_DISCLOSED, repeats=True)
 _REMOVED = NotCharged(RefusalReason.REFUSAL_REASON_CONSENT_EXHAUSTED, repeats=True)
 _NO_GROWTH: Final = ConsentGrowth(0)
@@ -158,6 +162,8 @@ class Reckoning:
             if not (claim.entries or claim.may_be_empty):
                 # Nothing is left of what was served once.
                 return _NOTHING_LEFT
+            if claim.is_too_large:
+                return _TOO_LARGE_AGAIN
         return outcome
 
     def _serves_ended(self, claim: UsageClaim) -> bool:
@@ -176,15 +182,13 @@ class Reckoning:
         )
 
     def _charge(self, claim: UsageClaim, relied: Relied | None) -> Outcome:
-        limited = relied if relied is not None and relied.limited else None
-        if limited is not None and self._exhausted(limited, claim.consent_day):
-            by_day = limited.consent.terms.access_mode == TIMES_PER_DAY
-            return NotCharged(
-                RefusalReason.REFUSAL_REASON_CONSENT_EXHAUSTED, next_day(claim) if by_day else 0
-            )
         count = claim.records
         taken, held = self._taken(claim)
         arrivals = self._arrivals if claim.debits else None
+        if not claim.owed and arrivals is not None:
+            too_fast = arrivals.refusal(claim.debits, held)
+            if too_fast is not None:
+                return too_fast
         if claim.rests_on is not None:
             resting = borne(claim, claim.rests_on, taken, held)
             if isinstance(resting, NotCharged):
@@ -192,12 +196,16 @@ class Reckoning:
             claim = resting
         elif not claim.owed and (short := too_little(claim, taken, held)) is not None:
             return short
-        if not claim.owed and arrivals is not None:
-            too_fast = arrivals.refusal(claim.debits)
-            if too_fast is not None:
-                return too_fast
+        limited = relied if relied is not None and relied.limited else None
+        if limited is not None and self._exhausted(limited, claim.consent_day):
+            by_day = limited.consent.terms.access_mode == TIMES_PER_DAY
+            return NotCharged(
+                RefusalReason.REFUSAL_REASON_CONSENT_EXHAUSTED, next_day(claim) if by_day else 0
+            )
         if not (count or claim.may_be_empty):
             return _NOT_DISCLOSED
+        if claim.is_too_large:
+            return _TOO_LARGE
         if count:
             self._count(claim, taken, count)
         rates = arrivals.take(claim.debits) if arrivals is not None else ()

@@ -61,7 +61,7 @@ from gateway.respond.left import tell_left
 from gateway.respond.proofs import AnswerProofs, ProofLate
 from gateway.respond.rates import KnownOver, debits_of, too_fast
 from gateway.respond.receipted import Served
-from gateway.respond.refusals import changing, fits, not_charged, too_large
+from gateway.respond.refusals import changing, fits, not_charged
 from gateway.respond.use import Part, Use, licences_of
 from gateway.telemetry.traces import step
 from gateway.transparency.map_sets import SubjectAsk
@@ -202,15 +202,17 @@ class AnswerPath:
                 self._consented.forget(use)
                 continue
             if not fitting:
-                raise too_large(opening)
+                claim = claim._replace(is_too_large=True)
             if limits or whole.resting is not None:
                 claim = claim._replace(
+                    # Not by what lets the record through that was found.
                     debits=debits_of(
                         limits,
                         use,
-                        passage,
+                        whole,
                         part.subjects or subjects_of(found.revisions, selection),
                         selection.lines,
+                        by_name=part.subjects is None,
                     ),
                     rests_on=licences_of(whole, opening),
                 )

@@ -39,8 +39,11 @@ def debits_of(
     passage: Passage,
     subjects: Collection[str],
     lines: Iterable[LineCount] = (),
+    *,
+    by_name: bool = False,
 ) -> tuple[Debit, ...]:
-    """Return what an answer about ``subjects`` with records of ``lines`` takes of ``limits``.
+    """Return what an answer about ``subjects`` with records of ``lines`` takes of ``limits``; the
+    subject of one that is asked for ``by_name`` is known where it is there alone.
 
     Of each limit at least one unit, whatever was found, and judged by no more of one that counts
     records: what is counted or refused only where records are would tell who has some (G11).
@@ -62,7 +65,7 @@ def debits_of(
                     interval,
                     limit.burst,
                     cells=1,
-                    least=1,
+                    least=0 if by_name else 1,
                 )
                 for subject in subjects
             ]
@@ -74,7 +77,8 @@ def debits_of(
         if limit.unit != _LOOKUPS:
             cells, least = max(1, _records_under(limit, records)), 1
         count = RateKey(operator_id, limit.limit_id, key)
-        found.append(Debit(count, interval, limit.burst, cells, least))
+        of_records = limit.unit != _LOOKUPS
+        found.append(Debit(count, interval, limit.burst, cells, least, of_records))
     return tuple(found)
 
 
@@ -94,7 +98,7 @@ def record_debits(
         if cells and key is not None:
             interval = interval_of(limit.count, limit.period_seconds)
             count = RateKey(passage.allow.operator_id, limit.limit_id, key)
-            found.append(Debit(count, interval, limit.burst, cells, least=1))
+            found.append(Debit(count, interval, limit.burst, cells, least=1, of_records=True))
     return tuple(found)
 
 
@@ -108,13 +112,13 @@ class KnownOver:
 
     def __init__(self, micros: Callable[[], int]) -> None:
         self._micros = micros
-        self._arrivals: OrderedDict[RateKey, int] = OrderedDict()
+        self._arrivals: OrderedDict[RateKey, tuple[int, int]] = OrderedDict()
 
     def remember(self, over: TooFast) -> None:
         """Remember a count that the ledger found over."""
         if not over.wait:
             return
-        self._arrivals[over.key] = over.arrival
+        self._arrivals[over.key] = over.arrival, over.owed
         self._arrivals.move_to_end(over.key)
         if len(self._arrivals) > _MOST_REMEMBERED:
             self._arrivals.popitem(last=False)
@@ -126,15 +130,16 @@ class KnownOver:
             return None
         now = self._micros()
         for debit in map(judged, debits):
-            arrival = arrivals.get(debit.key)
-            if arrival is None:
+            known = arrivals.get(debit.key)
+            if known is None or not debit.cells:
                 continue
+            arrival, owed = known
             if arrival <= now:
                 del arrivals[debit.key]
-            elif wait := wait_of(debit, arrival_after(debit, arrival, now), now):
-                never = debit.least > debit.burst
-                left = left_of(debit, arrival, now)
-                return TooFast(debit.key, arrival, 0 if never else wait, left)
+            elif wait := wait_of(debit, arrival_after(debit, arrival, now, owed), now):
+                never = debit.cells > debit.burst
+                left = left_of(debit, arrival, now, owed)
+                return TooFast(debit.key, arrival, 0 if never else wait, left, owed)
         return None
 
 

@@ -5,7 +5,6 @@ from typing import Final
 
 from creditgate.refusal import Refused
 from creditgate.v1.refusal_pb2 import RefusalReason
-from gateway.authorise.opening import Opening
 from gateway.meter.leaf import MOST_DETAIL_BYTES
 from gateway.meter.model import NotCharged
 from gateway.respond.answer import Selection
@@ -30,21 +29,6 @@ def fits(selection: Selection, most: int, *, in_parts: bool) -> bool:
     if not in_parts:
         size += sum(map(len, selection.frames))
     return size <= most
-
-
-def too_large(opening: Opening | None) -> Refused:
-    """Return the refusal of an answer that does not fit.
-
-    Of a consent that is used up no size is told: it opens retries alone, and there are none of what
-    never fitted.
-    """
-    if opening is not None and opening.relied.exhausted:
-        return not_charged(NotCharged(RefusalReason.REFUSAL_REASON_CONSENT_EXHAUSTED))
-    return Refused(
-        RefusalReason.REFUSAL_REASON_ANSWER_TOO_LARGE,
-        "The answer would pass the size of one message; name fewer items, or fewer subjects"
-        " where a proof is asked for, or ask by BatchGetSubjectRecords.",
-    )
 
 
 def not_charged(outcome: NotCharged) -> Refused:
@@ -78,6 +62,10 @@ def not_charged(outcome: NotCharged) -> Refused:
         RefusalReason.REFUSAL_REASON_REQUEST_SUPERSEDED: (
             "The disclosure has changed since this request_id was metered: it stays charged, as"
             " the receipt told says, and is not sent again. Ask anew with a fresh one."
+        ),
+        RefusalReason.REFUSAL_REASON_ANSWER_TOO_LARGE: (
+            "The answer would pass the size of one message; name fewer items, or fewer subjects"
+            " where a proof is asked for, or ask by BatchGetSubjectRecords."
         ),
         RefusalReason.REFUSAL_REASON_RECORD_NOT_DISCLOSED: (
             "No such record is disclosed to you now."

@@ -195,7 +195,7 @@ BURST, INTERVAL = 30, MICROS
 
 def debit(cells: int) -> Debit:
     """Return what an answer takes of a limit of one record a second, 30 at once."""
-    return Debit(RateKey("alpha", "limit", ""), INTERVAL, BURST, cells, least=1)
+    return Debit(RateKey("alpha", "limit", ""), INTERVAL, BURST, cells, least=1, of_records=True)
 
 
 class _Ticking(StandingClock):
@@ -231,3 +231,23 @@ def test_a_clock_set_back_makes_nobody_wait_for_more_than_is_owed(records_engine
     assert given(ledger, "a", 80, debits=(debit(80),)) == Charged(560)
     clock.micro -= 3_600 * MICROS
     assert held(ledger, "b", debits=(debit(1),)) == Held()
+
+
+def test_what_is_held_is_not_left_of_a_limit_of_records_either(ledger: UsageLedger) -> None:
+    def ask(name: str, *entries: int, debits: tuple[Debit, ...]) -> Outcome:
+        (outcome,) = ledger.commit([claim(name, entries, debits=debits, daily_quota=QUOTA)])
+        return outcome
+
+    assert held(ledger, "a", BURST // 2, debits=(debit(1),)) == Held()
+    most = BURST - BURST // 2
+    assert isinstance(ask("own", *range(most - 1), debits=(debit(most - 1),)), Charged)
+    assert isinstance(ask("last", *range(2), debits=(debit(2),)), Charged)
+    for entries in ((), (1,), range(1, 9)):
+        refused = ask("more", *entries, debits=(debit(max(1, len(entries))),))
+        assert isinstance(refused, TooFast)
+        assert refused.wait == MICROS
+    # What counts subjects is no record.
+    lookups = debit(1)._replace(of_records=False)
+    assert isinstance(ask("lookup", debits=(lookups,)), Charged)
+    given(ledger, "a", 3, debits=(debit(3),))
+    assert isinstance(ask("again", debits=(debit(1),)), Charged)

@@ -230,9 +230,12 @@ def test_what_is_held_for_other_regions_refuses_alike_whatever_is_found(sharing:
         refused = sharing.ask(counts)
         assert isinstance(refused, NotCharged)
         assert (refused.reason, refused.retry_after) == (EXHAUSTED, 1)
+        assert (refused.left, refused.licences) == (Left(0, 4, ANEW, ()), ())
     # By name of a record its own licences decide: of those of the first line one is left.
     assert isinstance(sharing.ask({1: 1}, may_be_empty=False), Charged)
-    assert isinstance(sharing.ask({3: 1}, may_be_empty=False), NotCharged)
+    alike = [sharing.ask(each, may_be_empty=False) for each in ({3: 1}, {})]
+    assert alike == [NotCharged(EXHAUSTED, 1)] * 2
+    assert len({each.left for each in alike if isinstance(each, NotCharged)}) == 1
 
 
 def test_a_record_by_name_is_given_while_its_own_licences_have_quota_and_else_tells_nothing(

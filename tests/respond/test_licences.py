@@ -20,7 +20,6 @@ from tests.meter.world import DAY, NOW
 from tests.receipts import verified
 from tests.respond.test_details import holding
 from tests.respond.world import (
-    ALPHA,
     CONSENT,
     OPEN,
     OTHER,
@@ -342,4 +341,7 @@ async def test_a_limit_by_subject_tells_nothing_of_records_that_may_not_be_had(
         for each in (await refused(world.get(name)), await refused(world.get(name)))
     }
     assert len(told) == 1
-    assert (await refused(world.get("p-1", asking=ALPHA))).metadata == {"limit": "slow"}
+    # Of one that may be had, a refusal would tell the same; it counts, and whose it is is refused on.
+    await world.get("p-1")
+    assert (await refused(world.ask(1))).metadata == {"limit": "slow"}
+    assert world.charged() == 2

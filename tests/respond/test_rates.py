@@ -85,6 +85,16 @@ async def test_chunks_that_were_paid_for_are_given_again_and_no_others(world: Wo
     assert world.charged() == 4
 
 
+async def test_who_owes_records_costs_no_lookup_either(world: World) -> None:
+    world.publish(*(record(f"a-{each}") for each in range(20)))
+    await world.put(drafted(limit(unit=RECORDS, count=4, burst=4)))
+    await world.ask(1)
+    delay = await too_fast(world.ask(1))
+    before = world.lookup.readings
+    assert await too_fast(world.ask(1)) == delay
+    assert world.lookup.readings == before
+
+
 @pytest.mark.parametrize("of", [{}, {"per": LimitPer.LIMIT_PER_ITEM, "item": OPEN}], ids=str)
 async def test_a_limit_of_records_never_tells_how_many_a_subject_has(
     world: World, of: dict[str, Any]

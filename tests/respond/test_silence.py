@@ -5,9 +5,13 @@ from typing import Any
 
 import pytest
 
+from consent.model import ONCE
 from creditgate.refusal import Refused
+from creditgate.v1.limit_service_pb2 import LimitPer
 from tests.examples import always_on_postgresql, rarely_on_postgresql
+from tests.limiting import drafted, limit
 from tests.meter.world import DAY, NOW
+from tests.respond.test_details import holding
 from tests.respond.world import (
     CONSENT,
     LICENSED,
@@ -80,6 +84,52 @@ async def test_refused_ids_and_quotas_tell_nothing_of_a_record(world: World) -> 
             DAY - NOW % DAY,
         )
     }
+
+
+async def test_an_answer_that_is_too_large_is_told_where_all_else_would_be_given(
+    world: World,
+) -> None:
+    await world.put(*operator("small", quota=1))
+    small = caller("small")
+    large = b'{"about":"' + b"y" * 90 + b'"}'
+    world.publish(*(record(f"x-{each}", 1, content=large) for each in range(80)), record("b", 2))
+    assert (await refusal_of(world.ask(1, asking=small)))[0] == "ANSWER_TOO_LARGE"
+    assert world.charged() == 0
+    await world.ask(2, asking=small)
+    told = {await refusal_of(world.ask(number, asking=small)) for number in (1, 2, 3)}
+    assert {each[0] for each in told} == {"QUOTA_EXHAUSTED"}
+    assert len(told) == 1
+
+
+async def test_a_limit_of_an_item_tells_nothing_of_a_record_that_only_one_detail_reaches(
+    world: World,
+) -> None:
+    world.publish(record("a", 1, OTHER))
+    await world.put(drafted(limit(per=LimitPer.LIMIT_PER_ITEM, item=OTHER)))
+    both = holding({"items": [OPEN]}, {"items": [OTHER]})
+    for _ in range(2):
+        await world.ask(5, items=[OTHER])
+    # In this order: what is known to be over is refused before anything is looked up.
+    told = {await refusal_of(world.get(name, asking=both)) for name in ("never-published", "a")}
+    assert [each[0] for each in told] == ["RATE_EXCEEDED"]
+    assert not world.charged()
+
+
+async def test_a_record_that_needs_no_consent_is_refused_as_one_that_is_not_there(
+    world: World,
+) -> None:
+    await world.put(*operator("small", quota=2))
+    small = caller("small")
+    consent = world.give(1, operator_id="small", access_mode=ONCE)
+    world.publish(record("c", 1, CONSENT), record("b", 2), record("a", 3))
+    await world.get("c", asking=small, consent=consent.name)
+    # The consent is used up, and so is the quota now.
+    await world.ask(2, asking=small)
+    told = {
+        await refusal_of(world.get(name, asking=small, consent=consent.name))
+        for name in ("a", "never-published")
+    }
+    assert [each[0] for each in told] == ["QUOTA_EXHAUSTED"]
 
 
 async def test_consent_is_asked_for_whether_there_are_records_or_not(world: World) -> None:
