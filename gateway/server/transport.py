@@ -28,6 +28,7 @@ from gateway.server.errors import (
     unserved_answer,
 )
 from gateway.server.guard import PROOF, Guard, Metadata
+from gateway.server.incoming import Incoming
 from gateway.server.last_words import LastWords
 from gateway.server.methods import Method
 from gateway.server.places import Places
@@ -106,6 +107,8 @@ class _Call:
         """Serve a call that has one answer."""
         method = self._method
         ending = _Ending(self._transport, method.name)
+        if method.streams_requests:
+            incoming = Incoming(context)
         try:
             with self._transport.telemetry.traces.call(method.name, self._metadata):
                 if method.serve is None:
@@ -135,6 +138,8 @@ class _Call:
         """Serve a call that has many answers."""
         method = self._method
         ending = _Ending(self._transport, method.name)
+        if method.streams_requests:
+            incoming = Incoming(context)
         try:
             with self._transport.telemetry.traces.call(method.name, self._metadata):
                 if method.serve is None:
