@@ -5,7 +5,7 @@ and when nothing is exported both are objects that do nothing.
 """
 
 from collections.abc import Mapping
-from contextvars import ContextVar, Token
+from contextvars import ContextVar
 from time import perf_counter
 from types import TracebackType
 from typing import Final, Protocol, Self
@@ -81,6 +81,7 @@ class SilentTrace:
 
 SILENT: Final[CallTrace] = SilentTrace()
 _current: ContextVar[CallTrace | None] = ContextVar("creditgate_call_trace", default=None)
+_CUT_OFF: Final = "cut off"
 _PROPAGATOR: Final = TraceContextTextMapPropagator()
 
 
@@ -97,7 +98,10 @@ def carried() -> tuple[tuple[str, str], ...]:
 
 
 class _SpanTrace:
-    """A call's span; refusals and failures become its status."""
+    """A call's span; a failure becomes its status, a refusal an attribute.
+
+    A call that is cut off, by its client or a deadline, has failed in nothing: that is an event.
+    """
 
     def __init__(
         self, tracer: Tracer, steps: StepCounts, method: str, carrier: Mapping[str, str]
@@ -111,7 +115,7 @@ class _SpanTrace:
             kind=SpanKind.SERVER,
             attributes={"rpc.system": "grpc", "rpc.service": service, "rpc.method": name},
         )
-        self._token: Token[CallTrace | None] | None = None
+        self._outer: CallTrace | None = None
 
     @property
     def trace_id(self) -> str:
@@ -129,7 +133,8 @@ class _SpanTrace:
         return carrier
 
     def __enter__(self) -> Self:
-        self._token = _current.set(self)
+        self._outer = _current.get()
+        _current.set(self)
         return self
 
     def __exit__(
@@ -140,12 +145,14 @@ class _SpanTrace:
     ) -> None:
         if isinstance(error, Refused):
             self._span.set_attribute("creditgate.refusal.reason", reason_name(error.reason))
-        elif kind is not None:
+        elif isinstance(error, Exception):
             # The type only: a message could hold subject data.
-            self._span.set_status(Status(StatusCode.ERROR, kind.__name__))
+            self._span.set_status(Status(StatusCode.ERROR, type(error).__name__))
+        elif error is not None:
+            self._span.add_event(_CUT_OFF)
         self._span.end()
-        if self._token is not None:
-            _current.reset(self._token)
+        # Not by a token: a stream that its client drops may be ended in another context.
+        _current.set(self._outer)
 
 
 class CallTraces:

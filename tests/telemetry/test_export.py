@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from time import monotonic
+from uuid import uuid4
 
 import grpc
 import pytest
@@ -13,15 +14,21 @@ from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2 as metr
 from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2_grpc as metrics_grpc
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2 as traces
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2_grpc as traces_grpc
+from opentelemetry.proto.trace.v1 import trace_pb2
 
+from creditgate.v1 import credit_record_service_pb2 as records_pb
+from creditgate.v1 import credit_record_service_pb2_grpc as records_grpc
 from creditgate.v1.refusal_pb2 import RefusalReason
 from gateway.telemetry.telemetry import open_telemetry
-from tests.installation import Installation
-from tests.server.calls import query
+from tests.installation import PUBLISHER, PURPOSE, Installation, company
+from tests.server.calls import draft, publish, query
+
+SUBJECTS = 20
 
 
 class Collector(traces_grpc.TraceServiceServicer, metrics_grpc.MetricsServiceServicer):
-    """An OTLP collector that keeps the names of what it is sent.
+    """An OTLP collector that keeps the names of what it is sent, which spans are errors, and how
+    calls ended.
 
     The services' methods share one name, so the one method takes both requests.
     """
@@ -29,7 +36,9 @@ class Collector(traces_grpc.TraceServiceServicer, metrics_grpc.MetricsServiceSer
     def __init__(self) -> None:
         self.spans: list[str] = []
         self.steps: dict[str, list[str]] = {}
+        self.errors: list[str] = []
         self.metrics: set[str] = set()
+        self.ended: set[tuple[str, str]] = set()
 
     def Export(
         self,
@@ -47,13 +56,20 @@ class Collector(traces_grpc.TraceServiceServicer, metrics_grpc.MetricsServiceSer
             ):
                 self.spans.append(span.name)
                 self.steps[span.name] = [event.name for event in span.events]
+                if span.status.code == trace_pb2.Status.STATUS_CODE_ERROR:
+                    self.errors.append(f"{span.name}: {span.status.message}")
             return traces.ExportTraceServiceResponse()
-        self.metrics |= {
-            metric.name
+        for metric in (
+            metric
             for resource in request.resource_metrics
             for scope in resource.scope_metrics
             for metric in scope.metrics
-        }
+        ):
+            self.metrics.add(metric.name)
+            if metric.name == "creditgate.calls":
+                for point in metric.sum.data_points:
+                    said = {each.key: each.value.string_value for each in point.attributes}
+                    self.ended.add((said["rpc.method"], said["rpc.response.status_code"]))
         return metrics.ExportMetricsServiceResponse()
 
 
@@ -118,3 +134,36 @@ async def test_each_step_of_a_query_is_traced_and_timed(
         "answered",
     ]
     assert "creditgate.step.duration.bucket" in received.metrics
+
+
+async def test_streams_that_their_clients_drop_are_cut_off_and_no_errors(
+    sqlite_store: tuple[str, Path],
+    collector: tuple[str, Collector],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    endpoint, received = collector
+    installation = Installation(
+        *sqlite_store, settings={"otlp_endpoint": endpoint, "chunk_subjects": 1}
+    )
+    installation.furnish()
+    async with installation.running() as gateway:
+        async with gateway.channel(PUBLISHER) as publisher:
+            await publish(publisher, [draft(f"r-{i}", company(i)) for i in range(SUBJECTS)])
+        async with gateway.channel() as channel:
+            stub = records_grpc.CreditRecordServiceStub(channel)
+            for _ in range(40):
+                call = stub.BatchGetSubjectRecords(
+                    records_pb.BatchGetSubjectRecordsRequest(
+                        subjects=[company(i) for i in range(SUBJECTS)],
+                        purpose=PURPOSE,
+                        request_id=str(uuid4()),
+                    )
+                )
+                await call.read()
+                call.cancel()
+    installation.close()
+    method = "CreditRecordService/BatchGetSubjectRecords"
+    assert not received.errors
+    assert {status for name, status in received.ended if name == method} <= {"CANCELLED", "OK"}
+    assert (method, "CANCELLED") in received.ended
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from contextvars import copy_context
 
 import pytest
 from opentelemetry.sdk.trace import ReadableSpan
@@ -77,6 +78,22 @@ def test_a_failure_shows_its_type_and_no_word_of_its_message(traced: Traced) -> 
     assert span.status.status_code is StatusCode.ERROR
     assert span.status.description == "KeyError"
     assert "910000000000000018" not in span.to_json()
+
+
+@pytest.mark.parametrize("cut_off", [GeneratorExit, asyncio.CancelledError])
+def test_a_call_that_is_cut_off_is_no_error(traced: Traced, cut_off: type[BaseException]) -> None:
+    with pytest.raises(cut_off), traced.telemetry.traces.call(METHOD, {}):
+        raise cut_off
+    span = traced.span()
+    assert [event.name for event in span.events] == ["cut off"]
+    assert span.status.status_code is StatusCode.UNSET
+
+
+def test_a_call_may_end_in_another_context_than_it_began_in(traced: Traced) -> None:
+    trace = traced.telemetry.traces.call(METHOD, {})
+    copy_context().run(trace.__enter__)
+    copy_context().run(trace.__exit__, None, None, None)
+    assert traced.span().status.status_code is StatusCode.UNSET
 
 
 async def test_steps_of_concurrent_calls_go_to_their_own_spans(traced: Traced) -> None:
