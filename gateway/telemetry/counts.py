@@ -78,15 +78,10 @@ class StepCounts:
 
 
 class MeteringCounts:
-    """Usage entries made durable, and how many claims shared a commit."""
+    """How many claims shared a commit."""
 
     def __init__(self) -> None:
-        self.entries = 0
         self.groups = Distribution(GROUP_SIZES)
-
-    def add_entries(self, count: int) -> None:
-        """Count usage entries charged by one answer."""
-        self.entries += count
 
     def add_group(self, size: int) -> None:
         """Count one group commit of ``size`` claims."""

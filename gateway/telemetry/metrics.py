@@ -69,18 +69,12 @@ def observe_steps(meter: Meter, steps: StepCounts) -> None:
 def observe_metering(meter: Meter, metering: MeteringCounts) -> None:
     """Export what `MeteringCounts` holds."""
 
-    def entries(_: CallbackOptions) -> Iterable[Observation]:
-        yield Observation(metering.entries)
-
     def groups(_: CallbackOptions) -> Iterable[Observation]:
         yield from _bounded(metering.groups, {})
 
     def claims(_: CallbackOptions) -> Iterable[Observation]:
         yield Observation(metering.groups.sum)
 
-    meter.create_observable_counter(
-        "creditgate.usage.entries", [entries], "{entry}", "Usage entries charged"
-    )
     meter.create_observable_counter(
         "creditgate.commit.size.bucket", [groups], "{commit}", "Group commits of up to le claims"
     )

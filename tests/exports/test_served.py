@@ -81,7 +81,7 @@ def test_usage_goes_out_by_operator_item_and_purpose() -> None:
             for point in metric.data.data_points
         ]
         for metric in data.resource_metrics[0].scope_metrics[0].metrics
-        if metric.name.startswith("creditgate.usage.") and metric.name != "creditgate.usage.entries"
+        if metric.name.startswith("creditgate.usage.")
     }
     attributes = {
         "creditgate.operator": "alpha",

@@ -65,16 +65,14 @@ def test_calls_are_exported_by_method_status_and_reason() -> None:
     assert upto == {"0.0005": 1, "0.005": 2, "0.5": 3, "+Inf": 3}
 
 
-def test_metering_is_exported_as_entries_and_group_sizes() -> None:
+def test_metering_is_exported_as_group_sizes() -> None:
     reader = InMemoryMetricReader()
     telemetry = Telemetry(reader=reader)
-    telemetry.metering.add_entries(7)
     for size in (1, 3, 64):
         telemetry.metering.add_group(size)
     points = collected(reader)
     telemetry.close()
 
-    assert points["creditgate.usage.entries", frozenset()] == 7
     assert points["creditgate.commit.size.sum", frozenset()] == 68
     assert points["creditgate.commit.size.bucket", frozenset({("le", "4")})] == 2
     assert points["creditgate.commit.size.bucket", frozenset({("le", "+Inf")})] == 3
