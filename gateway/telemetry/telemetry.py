@@ -8,7 +8,6 @@ from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import MetricReader, PeriodicExportingMetricReader
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 
 from gateway.telemetry.counts import (
@@ -25,10 +24,12 @@ from gateway.telemetry.metrics import (
     observe_steps,
     observe_usage,
 )
+from gateway.telemetry.spans import SpansInTime
 from gateway.telemetry.traces import CallTraces
 
 _NAME: Final = "creditgate"
 _EXPORT_SECONDS: Final = 5
+_CLOSING_SECONDS: Final = 2
 _EVERY_MILLISECONDS: Final = 10_000
 
 
@@ -64,14 +65,14 @@ class Telemetry:
             observe_keeper(meter, self.keeper)
 
     def close(self) -> None:
-        """Send what is left, for a few seconds at most, and stop."""
-        # Side by side: where the collector is away, each waits for its time-out.
+        """Send what is left, for two seconds or so at most, and stop."""
+        # Side by side: where the collector is away, each waits as long as it may.
         with ThreadPoolExecutor(2) as closing:
             ends: list[Future[None]] = []
             if self._tracers is not None:
                 ends.append(closing.submit(self._tracers.shutdown))
             if self._meters is not None:
-                most = _EXPORT_SECONDS * 1_000
+                most = _CLOSING_SECONDS * 1_000
                 ends.append(closing.submit(self._meters.shutdown, timeout_millis=most))
         for end in ends:
             end.result()
@@ -90,7 +91,7 @@ def open_telemetry(otlp_endpoint: str | None) -> Telemetry:
     spans = OTLPSpanExporter(otlp_endpoint, insecure=insecure, timeout=_EXPORT_SECONDS)
     metrics = OTLPMetricExporter(otlp_endpoint, insecure=insecure, timeout=_EXPORT_SECONDS)
     return Telemetry(
-        BatchSpanProcessor(spans),
+        SpansInTime(spans, _CLOSING_SECONDS),
         PeriodicExportingMetricReader(metrics, export_interval_millis=_EVERY_MILLISECONDS),
     )
 
