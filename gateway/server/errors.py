@@ -82,10 +82,12 @@ def failure_answer(method: str, error: Exception) -> Answer:
     return Answer(grpc.StatusCode.INTERNAL, "The gateway failed; its operator can see why.", ())
 
 
-def unserved_answer(method: str) -> Answer:
-    """Return the answer of a method that is in the contract but not served yet."""
-    return Answer(
-        grpc.StatusCode.UNIMPLEMENTED, f"{method} is in the contract but not served yet.", ()
+def unserved(method: str) -> Refused:
+    """Return the refusal of a method of the contract that this gateway does not serve."""
+    return Refused(
+        RefusalReason.REFUSAL_REASON_METHOD_NOT_SERVED,
+        f"{method} is served by gateways of a federation, and this one is in none; an administrator"
+        " names the federation by the setting federation_anchor.",
     )
 
 

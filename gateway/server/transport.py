@@ -25,7 +25,7 @@ from gateway.server.errors import (
     failure_answer,
     refusal_answer,
     refusal_of_failure,
-    unserved_answer,
+    unserved,
 )
 from gateway.server.guard import PROOF, Guard, Metadata
 from gateway.server.incoming import Incoming
@@ -112,8 +112,7 @@ class _Call:
         try:
             with self._transport.telemetry.traces.call(method.name, self._metadata):
                 if method.serve is None:
-                    await self._hear_out(incoming)
-                    return _refuse(context, ending, unserved_answer(method.name))
+                    raise unserved(method.name)
                 if PROOF in self._metadata:
                     await self._prove(context)
                 if self._metadata.get(_WANTED) == _IS_WANTED:
@@ -143,9 +142,7 @@ class _Call:
         try:
             with self._transport.telemetry.traces.call(method.name, self._metadata):
                 if method.serve is None:
-                    await self._hear_out(incoming)
-                    _refuse(context, ending, unserved_answer(method.name))
-                    return
+                    raise unserved(method.name)
                 if PROOF in self._metadata:
                     await self._prove(context)
                 want_left()

@@ -100,6 +100,19 @@ async def test_status_page_says_what_the_server_answers(embedded_gateway: Gatewa
     assert served == documented_status()
 
 
+@pytest.mark.parametrize(
+    ("service", "method"),
+    [("ItemMappingService", "ListItemMappings"), ("FederatedRecordService", "QueryRegions")],
+)
+async def test_what_is_served_in_a_federation_alone_is_refused_with_words_and_reason(
+    standing: Gateway, service: str, method: str
+) -> None:
+    async with standing.channel(ADMINISTRATOR) as channel:
+        told = await refusal(call_raw(channel, of(service, method)))
+    assert (told.status, told.reason) == ("UNIMPLEMENTED", "METHOD_NOT_SERVED")
+    assert "federation_anchor" in told.message
+
+
 async def test_served_record_is_what_was_published_metered_and_dated(gateway: Gateway) -> None:
     async with gateway.channel(PUBLISHER) as publisher, gateway.channel() as operator:
         published = draft("r-1", company(1))

@@ -215,6 +215,10 @@ class _RefusalReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Refusal
     """The consent was given, and its validity has not begun: RetryInfo tells in how many
     seconds it does (PERMISSION_DENIED with RetryInfo).
     """
+    REFUSAL_REASON_METHOD_NOT_SERVED: _RefusalReason.ValueType  # 52
+    """This gateway does not serve the method: gateways of a federation do, and this one is in
+    none (UNIMPLEMENTED).
+    """
 
 class RefusalReason(_RefusalReason, metaclass=_RefusalReasonEnumTypeWrapper):
     """Why a call was refused. The name without its prefix stands in
@@ -412,5 +416,9 @@ REFUSAL_REASON_USAGE_UNSIGNED: RefusalReason.ValueType  # 50
 REFUSAL_REASON_CONSENT_NOT_BEGUN: RefusalReason.ValueType  # 51
 """The consent was given, and its validity has not begun: RetryInfo tells in how many
 seconds it does (PERMISSION_DENIED with RetryInfo).
+"""
+REFUSAL_REASON_METHOD_NOT_SERVED: RefusalReason.ValueType  # 52
+"""This gateway does not serve the method: gateways of a federation do, and this one is in
+none (UNIMPLEMENTED).
 """
 Global___RefusalReason: _TypeAlias = RefusalReason  # noqa: Y015
