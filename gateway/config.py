@@ -17,6 +17,7 @@ from pydantic import (
     Field,
     SecretStr,
     ValidationError,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
@@ -278,6 +279,17 @@ class GatewayConfig(BaseSettings):
         if any(name.upper().startswith(PREFIX) for name in os.environ):
             return init_settings, env_settings
         return (init_settings,)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _is_no_flag(cls, value: object, info: ValidationInfo) -> object:
+        # Python would take it for 1 or 0.
+        if (
+            isinstance(value, bool)
+            and cls.model_fields[str(info.field_name)].annotation is not bool
+        ):
+            raise ValueError("use a number or text; only switches are true or false")
+        return value
 
     @field_validator("home", "usage_export_folder", mode="before")
     @classmethod

@@ -4,8 +4,10 @@ A file is only ever appended to, until it is large; then another is begun. What 
 removed by whoever reads it, but for the newest file.
 """
 
+import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -18,11 +20,15 @@ MOST_BYTES: Final = 64 << 20
 """A file of so many bytes is not appended to any more."""
 _AT_ONCE: Final = 10_000
 _NAMES: Final = "usage-*.jsonl"
+_log = logging.getLogger(__name__)
 
 
 class EventFiles:
     """`gateway.exports.follower.Receiver`: appends events to the newest file of ``folder``,
-    which is made where it is missing."""
+    which is made where it is missing.
+
+    Where it cannot be used that is logged, once, and uses wait until it can.
+    """
 
     from_now = False
     at_once = _AT_ONCE
@@ -31,9 +37,30 @@ class EventFiles:
         self._folder = folder.absolute()
         self._issuer = issuer
         self.name = receiver_name("file", str(self._folder))
+        self._fault: str | None = None
 
     def take(self, uses: Sequence[Use], now: int) -> None:
         """Append uses and have them on disk. Raises OSError."""
+        with self._told():
+            self._append(uses, now)
+
+    @contextmanager
+    def _told(self) -> Generator[None]:
+        """Log a fault that is another than before: what cannot be written is tried often."""
+        try:
+            yield
+        except OSError as error:
+            if error.strerror != self._fault:
+                self._fault = error.strerror
+                _log.error(
+                    "usage_export_folder: %s cannot be written to (%s); uses wait until it can",
+                    self._folder,
+                    error.strerror,
+                )
+            raise
+        self._fault = None
+
+    def _append(self, uses: Sequence[Use], now: int) -> None:
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         file = self._newest()
         if file is None:

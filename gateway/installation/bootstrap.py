@@ -10,7 +10,7 @@ from typing import Final
 
 from creditgate.v1.operator_service_pb2 import ClientRole
 from gateway.clock import Clock
-from gateway.config import GatewayConfig
+from gateway.config import ConfigRefused, GatewayConfig
 from gateway.installation.home import Home
 from gateway.oauth.keys import SigningKeyBook
 from gateway.oauth.rotation import issue_signing_key
@@ -64,11 +64,12 @@ def bootstrap(
     access tokens; registers the first administrator, unless there is one: with the keys
     of ``administrator``, or with keys and profile in the home, made where they are missing, where
     the development CA certifies clients. Of those that do so at once in one home each waits for
-    the one before. Raises NoAdministrator when no keys are given and it does not, or those in the
+    the one before. Raises ConfigRefused where the folder of the home cannot be made, NoAdministrator when no keys are given and it does not, or those in the
     home are of a kind that is not made here, OSError where they cannot be read, and what the store
     raises when it cannot be reached.
     """
     home = Home.at(config.home)
+    _require_folder(home)
     with home.alone():
         _certify(config, home, clock.now())
         _certify_for_regions(config, home, clock.now())
@@ -89,6 +90,16 @@ def bootstrap(
     finally:
         engines.dispose()
     return home
+
+
+def _require_folder(home: Home) -> None:
+    try:
+        home.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigRefused(
+            "The settings are not right:\n"
+            f"  home: the folder {home.root} cannot be made ({error.strerror})"
+        ) from None
 
 
 def _certify(config: GatewayConfig, home: Home, now: int) -> None:

@@ -147,6 +147,8 @@ def test_a_variable_beside_the_setting_it_is_named_after_does_no_harm(
         pytest.param("home = ' '", "home", id="home of a space"),
         pytest.param("usage_export_folder = ''", "usage_export_folder", id="uses nowhere"),
         pytest.param("federation_lease_seconds = 301", "federation_lease", id="long lease"),
+        pytest.param("drain_seconds = true", "drain_seconds", id="flag for seconds"),
+        pytest.param("workers = true", "workers", id="flag for a number"),
     ],
 )
 def test_wrong_settings_are_refused_by_name_and_never_shown(

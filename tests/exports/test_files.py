@@ -61,3 +61,21 @@ def test_line_that_a_crash_cut_off_is_not_written_on(tmp_path: Path) -> None:
     assert torn == first
     assert not torn.read_bytes().endswith(b"\n")
     assert json.loads(whole.read_bytes())["id"] == "operators/alpha/usage/12/lines/1"
+
+
+def test_a_folder_that_cannot_be_written_to_is_told_once_in_words(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    in_the_way = tmp_path / "events"
+    in_the_way.touch()
+    files = EventFiles(in_the_way, ISSUER)
+    for _ in range(2):
+        with pytest.raises(FileExistsError):
+            files.take([USE], NOW)
+    (told,) = [record.getMessage() for record in caplog.records]
+    assert "usage_export_folder" in told
+    assert "File exists" in told
+    in_the_way.unlink()
+    files.take([USE], NOW)
+    assert len(_ids(in_the_way)) == 1
+    assert len(caplog.records) == 1

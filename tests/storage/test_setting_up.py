@@ -10,7 +10,7 @@ from pydantic import SecretStr
 from sqlalchemy import text
 
 from gateway.clock import Clock, SystemClock
-from gateway.config import GatewayConfig
+from gateway.config import ConfigRefused, GatewayConfig
 from gateway.installation.bootstrap import (
     ADMINISTRATOR,
     AdministratorKeys,
@@ -51,6 +51,14 @@ def is_known(credentials: Credentials, home: Path, database: str = "sqlite") -> 
     client = authority.clients[ADMINISTRATOR]
     shown = thumbprint_of_pem(credentials.certificate.read_bytes())
     return client.certificate_thumbprints == frozenset({shown})
+
+
+def test_a_home_that_cannot_be_made_is_told_by_its_setting(tmp_path: Path) -> None:
+    in_the_way = tmp_path / "file"
+    in_the_way.touch()
+    for home in (in_the_way, in_the_way / "home"):
+        with pytest.raises(ConfigRefused, match=f"home: the folder {home} cannot be made"):
+            set_up(home)
 
 
 def test_administrator_stays_one_when_the_home_is_set_up_for_another_store(
