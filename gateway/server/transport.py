@@ -260,7 +260,10 @@ class _Call:
         """Return the answer to a call that ended with ``error``, once it is logged."""
         refused = error if isinstance(error, Refused) else refusal_of_failure(error)
         if refused is None:
-            return failure_answer(self._method.name, error)
+            answer = failure_answer(self._method.name, error)
+            _let_go(error)
+            return answer
+        _let_go(error)
         ending.reason = refused.reason
         if self._caller is not None:
             decision_id = await self._transport.refusals.note(
@@ -333,6 +336,14 @@ def _refuse(context: Context, ending: _Ending, answer: Answer) -> bytes:
     context.set_details(answer.message)
     context.set_trailing_metadata(answer.trailers)
     return b""
+
+
+def _let_go(error: Exception) -> None:
+    """Have an error forget the frames that it went through.
+
+    What a task raised holds by them the task that holds it, a cycle with the stream in it.
+    """
+    error.__traceback__ = None
 
 
 def _parsed(method: Method, message: bytes) -> Message:

@@ -1,4 +1,5 @@
-"""A stream that its client drops is off its connection at once, not when memory is next tidied."""
+"""A stream that its client drops, or that is refused, is off its connection at once, not when
+memory is next tidied."""
 
 import asyncio
 import gc
@@ -15,7 +16,9 @@ from google.protobuf.message import Message
 from creditgate.scopes import services
 from creditgate.v1 import conformance_service_pb2 as copies_pb
 from creditgate.v1 import credit_record_service_pb2 as records_pb
+from creditgate.v1 import credit_record_service_pb2_grpc as records_grpc
 from creditgate.v1 import disclosure_service_pb2 as disclosure_pb
+from sdk.refusals import explain
 from tests.installation import OPERATOR_CLIENT, PUBLISHER, PURPOSE, Gateway, company, furnished
 from tests.server.calls import draft, publish, query
 from tests.stores import SqliteStores
@@ -59,19 +62,24 @@ def first_message(method: MethodDescriptor) -> Message | None:
                 batch_id=str(uuid4()), records=[draft(str(uuid4()), company(SUBJECTS))]
             )
         case "DeliverSubjectRecords":
-            return records_pb.DeliverSubjectRecordsRequest(
-                open=records_pb.BatchGetSubjectRecordsRequest(
-                    subjects=[company(i) for i in range(SUBJECTS)],
-                    purpose=PURPOSE,
-                    request_id=str(uuid4()),
-                )
-            )
+            return opened()
         case "AttestCopies":
             return copies_pb.AttestCopiesRequest(opening=opening())
         case "ReconcileCopies":
             return copies_pb.ReconcileCopiesRequest(opening=opening())
         case _:
             return None
+
+
+def opened() -> records_pb.DeliverSubjectRecordsRequest:
+    """Return what a delivery is opened with."""
+    return records_pb.DeliverSubjectRecordsRequest(
+        open=records_pb.BatchGetSubjectRecordsRequest(
+            subjects=[company(i) for i in range(SUBJECTS)],
+            purpose=PURPOSE,
+            request_id=str(uuid4()),
+        )
+    )
 
 
 def opening() -> copies_pb.AttestationOpening:
@@ -103,3 +111,25 @@ async def test_dropped_streams_leave_their_connection_usable(
             await query(channel, company(0))
         else:
             await publish(channel, [draft(str(uuid4()), company(SUBJECTS))])
+
+
+@pytest.mark.usefixtures("untidied")
+async def test_deliveries_refused_for_what_is_acknowledged_leave_their_connection_usable(
+    standing: Gateway,
+) -> None:
+    async with standing.channel() as channel:
+        stub = records_grpc.CreditRecordServiceStub(channel)
+        for _ in range(AT_ONCE + 5):
+            call = stub.DeliverSubjectRecords()
+            await call.write(opened())
+            await call.read()
+            await call.write(
+                records_pb.DeliverSubjectRecordsRequest(
+                    acknowledgement=records_pb.DeliveryAcknowledgement(records=SUBJECTS + 1)
+                )
+            )
+            await call.done_writing()
+            with pytest.raises(grpc.aio.AioRpcError) as refused:
+                while await call.read():
+                    pass
+            assert explain(refused.value).reason == "INVALID_REQUEST"
