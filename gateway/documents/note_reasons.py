@@ -16,18 +16,16 @@ _OF_STATEMENT: Final = (
     "{total} yuan are given back to the operator, as the statement of {month} charges too much",
 )
 _MORE: Final = (
-    "{month} 的金额在退款后有变，补退运营机构 {total} 元",
-    "{total} yuan more are given back to the operator, as {month} has come to another sum since it"
-    " was given back of",
+    "{month} 的退款重新核算，补退运营机构 {total} 元",
+    "what is given back of {month} is reckoned anew: {total} yuan more to the operator",
 )
 _LESS: Final = (
-    "{month} 的金额在退款后有变，向运营机构收回 {total} 元",
-    "{total} yuan are taken back from the operator, as {month} has come to another sum since it was"
-    " given back of",
+    "{month} 的退款重新核算，向运营机构收回 {total} 元",
+    "what is given back of {month} is reckoned anew: {total} yuan are taken back from the operator",
 )
 _AS_MUCH: Final = (
-    "{month} 的金额在退款后有变，退回总额不变",
-    "as much is given back to the operator, though {month} has changed since it was given back of",
+    "{month} 的退款重新核算，退回运营机构的总额不变",
+    "what is given back of {month} is reckoned anew: as much in all to the operator",
 )
 _TAKEN: Final = (
     "；收回本受益方因此多得的 {part} 元",

@@ -87,8 +87,8 @@ def _why(note: pb.CreditNote, language: Language) -> str:
     return said(
         language,
         (
-            f"{note.trued_up_month} 的金额在退款后有变，按现在的金额更正",
-            f"{note.trued_up_month} has come to another sum since it was given back of",
+            f"{note.trued_up_month} 的退款按现有用量与证据重新核算",
+            f"what is given back of {note.trued_up_month} is reckoned anew",
         ),
     )
 

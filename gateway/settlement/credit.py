@@ -43,7 +43,7 @@ from gateway.settlement.truing import left_to_give
 _WHY: Final[Mapping[int, tuple[str, str]]] = {
     CONFLICT: (
         "计量日志第 {index} 项与签名回执不一致",
-        "use {index} of the log charges more than its signed receipt",
+        "use {index} of the log is not as its signed receipt promised",
     ),
     TWICE: (
         "同一请求计费两次，计量日志第 {index} 项应退回",
@@ -57,9 +57,10 @@ _WHY: Final[Mapping[int, tuple[str, str]]] = {
 _NOTHING: Final = "give evidence that proves an overcharge"
 _RATED: Final = (
     "；{month} 含此项按当时价格计 {before} 元，更正后为 {after} 元，此前已退 {credited} 元："
-    "本行退回 {amount} 元",
+    "本行退回 {amount} 元（负数为本行应收）",
     ": by the prices of the time {month} costs {before} yuan with it, {after} yuan as it ought to"
-    " be, {credited} yuan of it given back before: {amount} yuan given back here",
+    " be, {credited} yuan of it given back before: {amount} yuan given back here, charged where it"
+    " is below 0",
 )
 
 
@@ -145,8 +146,8 @@ def nothing_left() -> Refused:
     return Refused(
         RefusalReason.REFUSAL_REASON_STATE_CONFLICT,
         "The month of the use costs no more for it, or that was given back already: nothing is"
-        " left to give back as the month stands. What it proves to count less is kept, and counts"
-        " with what else is proven of the month.",
+        " left to give back as the month stands. What it proves is kept, and counts with what else"
+        " is proven of the month, and as uses of it are reversed.",
     )
 
 

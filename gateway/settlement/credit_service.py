@@ -1,6 +1,6 @@
 """SettlementService, the method that gives back what was proven to be overcharged."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from hashlib import sha256
 
 from creditgate.refusal import Refused
@@ -20,6 +20,7 @@ from gateway.settlement.request import require_credit
 from gateway.settlement.right_lines import Overcharge, proves_more, together
 from gateway.settlement.statement_credit import WrongStatement, statement_note
 from gateway.settlement.store import NotesChanged
+from gateway.settlement.truing import place_of
 from gateway.shares import Shares
 
 
@@ -106,18 +107,28 @@ class CreditService:
             return self._made_of_statement(overcharge, kept), {}
         judged: dict[str, Overcharge] = {}
         before: list[tuple[usage_pb.CreditNote, Overcharge]] = []
+        lost: list[int] = []
         for each, known_of in about_uses(kept):
             proven = known_of or self._judged(each.note, operator_id)
             if isinstance(proven, Overcharge):
                 before.append((each.note, proven))
                 if known_of is None:
                     judged[each.note.credit_note_id] = proven
-        month_of_use = self._months_of(operator_id, [overcharge, *(each for _, each in before)])
+            elif (place := place_of(each.note, None)) is not None:
+                lost.append(place)
+        places = [overcharge.usage_index, *lost, *(each.usage_index for _, each in before)]
+        month_of_use = self._months_of(operator_id, places)
         month = month_of_use.get(overcharge.usage_index)
         if month is None:
             raise Refused(
                 RefusalReason.REFUSAL_REASON_STATE_CONFLICT,
                 "The ledger has no answer at this place of the log, so no statement charges it.",
+            )
+        if month in map(month_of_use.get, lost):
+            raise Refused(
+                RefusalReason.REFUSAL_REASON_STATE_CONFLICT,
+                "A credit note of this month was made by an earlier version, and its evidence does not"
+                " hold by the present key: what else is to be given back of the month is not known.",
             )
         alike = [each for each in before if month_of_use.get(each[1].usage_index) == month]
         right = together([overcharge, *(each for _, each in alike)])
@@ -125,29 +136,20 @@ class CreditService:
         given = [note for note, _ in alike] + self._closer.trued_up(operator_id, month)
         note = credit_note(overcharge, charged, ought, given)
         known = together(each for _, each in alike)
-        if not note.amount_micro_yuan and not (
-            proves_more(overcharge, known)
-            and self._counts_less(operator_id, overcharge, month, view)
-        ):
+        if not (note.amount_micro_yuan or proves_more(overcharge, known)):
             raise nothing_left()
         names = judged.keys() & {note.credit_note_id for note, _ in alike}
         return note, {name: judged[name] for name in names}
 
-    def _counts_less(
-        self, operator_id: str, overcharge: Overcharge, month: Month, view: SettlementView
-    ) -> bool:
-        """Tell whether a use ought to count less than the ledger has of it: by list prices, or by
-        records where those cost nothing."""
-        alone = together([overcharge])
-        charged, ought = self._closer.as_it_ought(operator_id, month, view, alone)
-        return (ought.list_micro_yuan, ought.total_entries) < (
-            charged.list_micro_yuan,
-            charged.total_entries,
-        )
-
-    def _judged(self, note: usage_pb.CreditNote, operator_id: str) -> Overcharge | WrongStatement:
-        """Return what the evidence of a note proves, of which nothing tells what it proved."""
-        return self._verify(self._notes.evidence(note.credit_note_id), operator_id)
+    def _judged(
+        self, note: usage_pb.CreditNote, operator_id: str
+    ) -> Overcharge | WrongStatement | None:
+        """Return what the evidence of a note proves, of which nothing tells what it proved; None
+        where it does not hold any more, as by a key that was given up."""
+        try:
+            return self._verify(self._notes.evidence(note.credit_note_id), operator_id)
+        except Refused:
+            return None
 
     def _made_of_statement(
         self, proven: WrongStatement, kept: Sequence[KeptNote]
@@ -162,8 +164,8 @@ class CreditService:
         given = [each.note for each in kept if each.note.statement_month == month]
         return statement_note(proven, right, given)
 
-    def _months_of(self, operator_id: str, uses: list[Overcharge]) -> dict[int, Month]:
-        served = self._months.served_at(operator_id, {each.usage_index for each in uses})
+    def _months_of(self, operator_id: str, places: Iterable[int]) -> dict[int, Month]:
+        served = self._months.served_at(operator_id, set(places))
         return {place: month_of(at) for place, at in served.items()}
 
 

@@ -34,13 +34,12 @@ def without(records: PricedLines, credited: PricedLines) -> PricedLines:
 def right_left(right: PricedLines, charged: PricedLines, credited: PricedLines) -> PricedLines:
     """Return what is ``right`` of an answer, without what was ``credited`` of what it ``charged``.
 
-    What a credit names none of may be what was credited all the same: no more records ought to
-    count than are left of the answer. And none ought to cost more than is charged, by list price.
+    No more records ought to count than the answer gave and are left of it, whatever was promised:
+    what a credit names none of may be what was credited all the same. And none ought to cost more
+    than is charged, by list price.
     """
     left_charged = charged - credited
-    left = without(right, credited)
-    if credited:
-        left = _fewer(left, left_charged.total())
+    left = _fewer(without(right, credited), left_charged.total())
     return min(left, left_charged, key=_list_fee)
 
 

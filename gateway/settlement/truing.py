@@ -26,11 +26,11 @@ from gateway.settlement.credited import credited_lines
 from gateway.settlement.right_lines import Overcharge, RightLines, together
 
 _WHY: Final = (
-    "{month} 的金额在退款后有变：按当时价格含多计项为 {before} 元，更正后为 {after} 元，应退 {due} 元，"
+    "{month} 的退款按现有用量与证据重新核算：按当时价格含多计项为 {before} 元，更正后为 {after} 元，应退 {due} 元，"
     "此前已退 {credited} 元：本行补退 {amount} 元（负数为收回）",
-    "{month} has come to another sum since it was given back of: by the prices of the time it costs"
-    " {before} yuan as charged, {after} yuan as it ought to be, so {due} yuan are to be given back,"
-    " and {credited} yuan were: {amount} yuan here, taken back where it is below 0",
+    "what is given back of {month} is reckoned anew by all that is used and proven: by the prices of"
+    " the time it costs {before} yuan as charged, {after} yuan as it ought to be, so {due} yuan are to"
+    " be given back, and {credited} yuan were: {amount} yuan here, taken back where it is below 0",
 )
 
 

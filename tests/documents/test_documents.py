@@ -82,23 +82,21 @@ def test_each_row_explains_itself(months: Months) -> None:
         ),
         (
             CreditNote(amount_micro_yuan=10, trued_up_month="2026-01"),
-            "0.00001 yuan more are given back to the operator, as 2026-01 has come to another sum"
-            " since it was given back of; the 0.000007 yuan that this beneficiary had too much are"
-            " taken back",
-            "2026-01 的金额在退款后有变，补退运营机构 0.00001 元；补付本受益方因此少得的 0.000002 元",
+            "what is given back of 2026-01 is reckoned anew: 0.00001 yuan more to the operator; the"
+            " 0.000007 yuan that this beneficiary had too much are taken back",
+            "2026-01 的退款重新核算，补退运营机构 0.00001 元；补付本受益方因此少得的 0.000002 元",
         ),
         (
             CreditNote(amount_micro_yuan=-10, trued_up_month="2026-01"),
-            "0.00001 yuan are taken back from the operator, as 2026-01 has come to another sum"
-            " since it was given back of; the 0.000007 yuan that this beneficiary had too much are"
-            " taken back",
-            "2026-01 的金额在退款后有变，向运营机构收回 0.00001 元；补付本受益方因此少得的 0.000002 元",
+            "what is given back of 2026-01 is reckoned anew: 0.00001 yuan are taken back from the"
+            " operator; the 0.000007 yuan that this beneficiary had too much are taken back",
+            "2026-01 的退款重新核算，向运营机构收回 0.00001 元；补付本受益方因此少得的 0.000002 元",
         ),
         (
             CreditNote(trued_up_month="2026-01"),
-            "as much is given back to the operator, though 2026-01 has changed since it was given"
-            " back of; the 0.000007 yuan that this beneficiary had too much are taken back",
-            "2026-01 的金额在退款后有变，退回总额不变；补付本受益方因此少得的 0.000002 元",
+            "what is given back of 2026-01 is reckoned anew: as much in all to the operator; the"
+            " 0.000007 yuan that this beneficiary had too much are taken back",
+            "2026-01 的退款重新核算，退回运营机构的总额不变；补付本受益方因此少得的 0.000002 元",
         ),
     ],
     ids=["use", "statement", "more", "less", "as much"],

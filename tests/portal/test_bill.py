@@ -79,10 +79,10 @@ def test_note_that_closing_made_says_why_itself() -> None:
         ]
     )
     assert credits_of(statement, "zh") == [
-        Part("2.50 元", "2099-03 的金额在退款后有变，按现在的金额更正", "c-2")
+        Part("2.50 元", "2099-03 的退款按现有用量与证据重新核算", "c-2")
     ]
     (part,) = credits_of(statement, "en")
-    assert part.why == "2099-03 has come to another sum since it was given back of"
+    assert part.why == "what is given back of 2099-03 is reckoned anew"
 
 
 def test_shares_are_told_greatest_first() -> None:

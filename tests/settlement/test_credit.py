@@ -154,7 +154,7 @@ async def test_proven_overcharge_is_given_back_in_the_open_month(
     assert note.uses[0].explanation_en == (
         "one request was charged twice, again as use 1 of the log: by the prices of the time"
         " 2026-01 costs 0.060006 yuan with it, 0.030003 yuan as it ought to be, 0.00 yuan of it"
-        " given back before: 0.010001 yuan given back here"
+        " given back before: 0.010001 yuan given back here, charged where it is below 0"
     )
     assert all(use.explanation_zh for use in note.uses)
     assert months.balances()["operators/alpha"] == 3 * FEE

@@ -20,7 +20,7 @@ from creditgate.rating.components import (
 from creditgate.rating.grounds import Grounds
 from creditgate.rating.plans import plan_bytes
 from creditgate.rating.prices import PricePlan
-from creditgate.refusal import Refused
+from creditgate.refusal import Refused, Violation, invalid
 from creditgate.transparency.usage_evidence import CONFLICT
 from creditgate.v1.usage_log_pb2 import UsageLine
 from creditgate.v1.usage_service_pb2 import CreditedUse, CreditNote, Statement
@@ -52,22 +52,36 @@ class Proofs:
 
     def __init__(self, months: Months, engines: Engines, shares: Shares) -> None:
         self._proven: dict[bytes, Overcharge] = {}
-        self.desk = Desk(months, engines, shares, lambda evidence, _: self._proven[evidence])
+        self._handed_in = 0
+        self.desk = Desk(months, engines, shares, self._verify)
+
+    def _verify(self, evidence: bytes, _: str) -> Overcharge:
+        if evidence not in self._proven:
+            raise invalid(Violation("evidence", "it does not hold"))
+        return self._proven[evidence]
+
+    def no_more(self) -> None:
+        """Let no evidence of before hold any more, as by a key that was given up."""
+        self._proven.clear()
 
     async def prove(self, place: int, *right: UsageLine) -> CreditNote | None:
         """Hand in that a use ought to count ``right``; None where nothing is given back for it."""
-        evidence = b"%d" % len(self._proven)
-        self._proven[evidence] = Overcharge(CONFLICT, place, right)
         try:
-            return await self.desk.ask(evidence, f"r-{len(self._proven)}")
+            return await self.hand_in(place, *right)
         except Refused:
             return None
 
-    def right(self, engines: Engines, month_of: Mapping[int, str], month: str) -> RightLines:
-        """Return what uses of a month ought to count, by all that was handed in and kept: that
-        would count less than the ledger has."""
-        kept = (each.proven for each in SqlCreditNotes(engines.evidence).of_operator("alpha").notes)
-        return together(each for each in kept if each and month_of[each.usage_index] == month)
+    async def hand_in(self, place: int, *right: UsageLine) -> CreditNote:
+        """As `prove`; raises Refused."""
+        evidence = b"%d" % self._handed_in
+        self._handed_in += 1
+        self._proven[evidence] = Overcharge(CONFLICT, place, right)
+        return await self.desk.ask(evidence, f"r-{self._handed_in}")
+
+    def right(self, month_of: Mapping[int, str], month: str) -> RightLines:
+        """Return what uses of a month ought to count, by all that was handed in."""
+        proven = self._proven.values()
+        return together(each for each in proven if month_of[each.usage_index] == month)
 
 
 @pytest.fixture
@@ -125,9 +139,9 @@ async def test_what_was_given_back_of_a_use_that_is_reversed_later_is_taken_back
     assert list(standing.credit_notes) == list(kept.statement.credit_notes)
     assert kept.statement.due_micro_yuan == 0 == sum(amounts(kept.statement.due_shares).values())
     assert back.uses[0].explanation_en == (
-        "2026-03 has come to another sum since it was given back of: by the prices of the time it"
-        " costs 0.00 yuan as charged, 0.00 yuan as it ought to be, so 0.00 yuan are to be given"
-        " back, and 0.020002 yuan were: -0.020002 yuan here, taken back where it is below 0"
+        "what is given back of 2026-03 is reckoned anew by all that is used and proven: by the prices"
+        " of the time it costs 0.00 yuan as charged, 0.00 yuan as it ought to be, so 0.00 yuan are to"
+        " be given back, and 0.020002 yuan were: -0.020002 yuan here, taken back where it is below 0"
     )
     assert back.uses[0].explanation_zh
     assert not any(months.balances().values())
@@ -393,7 +407,7 @@ async def test_months_closed_before_this_was_so_are_worked_out_as_they_were(
     [
         line(2, source="tax"),
         line(2, source="never-seen"),
-        line(4, FEE // 2),
+        line(3, FEE // 2),
     ],
 )
 async def test_what_was_promised_by_lines_or_records_that_there_are_none_of_is_given_back_too(
@@ -531,6 +545,64 @@ async def test_what_is_left_of_a_use_that_is_reversed_in_part_is_no_more_than_wa
     assert _due(months, "2026-02", "2026-03") == due
 
 
+@pytest.mark.parametrize(
+    "steps", [("p", "q", "r"), ("q", "p", "r"), ("r", "p", "q"), ("p", "r", "q"), ("q", "r", "p")]
+)
+@pytest.mark.parametrize(("other", "due"), [(line(2, FEE), 5_000), (line(1, 5_500, "tax"), 5_500)])
+async def test_the_order_of_proofs_and_reversals_of_a_use_makes_no_difference(
+    other: UsageLine,
+    due: int,
+    steps: tuple[str, ...],
+    proofs: Proofs,
+    months: Months,
+    ledger: Ledger,
+) -> None:
+    """Also of proofs that make it dearer by themselves, or before a part is reversed."""
+    ledger.serve([served(FEBRUARY + 1, 1, subject) for subject in "xy"])
+    ledger.serve([served(FEBRUARY + 2, 2, "u", "tax")])
+    for step in steps:
+        match step:
+            case "p":
+                await proofs.prove(0, line(5, 5_000), line(3, 9_000, "tax"))
+            case "q":
+                await proofs.prove(0, other)
+            case _:
+                ledger.reverse(0, 1)
+    _close(months, "2026-01", "2026-02", "2026-03")
+    assert _due(months, "2026-02", "2026-03") == FEE + due
+
+
+async def test_promise_of_more_records_takes_nothing_off_what_else_is_proven(
+    proofs: Proofs, months: Months, ledger: Ledger
+) -> None:
+    tiers = (Tier(from_records=0, unit_price=7_000), Tier(from_records=3, unit_price=9_000))
+    await _put(months, PriceComponent(component_id="g", kind=GRADUATED, tiers=tiers))
+    for answer in (1, 2):
+        ledger.serve([served(FEBRUARY + 1, answer, subject) for subject in "xyz"])
+    assert (await proofs.prove(1)) is not None
+    await proofs.prove(0, line(5, 1))
+    _close(months, "2026-01", "2026-02", "2026-03")
+    assert _due(months, "2026-02", "2026-03") == 3 * 7_000
+
+
+async def test_note_whose_evidence_holds_no_more_leaves_its_month_alone_and_no_other(
+    proofs: Proofs, months: Months, ledger: Ledger, engines: Engines
+) -> None:
+    for at in (FEBRUARY, FEBRUARY, MARCH):
+        ledger.serve([served(at + 1, len(ledger.rows) + 1, subject) for subject in "xyz"])
+    assert (await proofs.prove(0)) is not None
+    with engines.evidence.begin() as connection:
+        connection.execute(CREDIT_NOTES.update().values(proven=None))
+    proofs.no_more()
+    note = await proofs.prove(2)
+    assert note is not None
+    assert note.amount_micro_yuan == 3 * FEE
+    with pytest.raises(Refused, match="earlier version"):
+        await proofs.hand_in(1)
+    _close(months, "2026-01", "2026-02", "2026-03")
+    assert _due(months, "2026-02", "2026-03") == 3 * FEE
+
+
 @pytest.mark.parametrize("seed", seeds(60, always=8))
 async def test_in_the_end_is_due_what_ought_to_be(
     seed: int, proofs: Proofs, months: Months, ledger: Ledger, engines: Engines
@@ -604,7 +676,7 @@ async def test_in_the_end_is_due_what_ought_to_be(
     for name in _MONTHS:
         month = month_named(name)
         assert month is not None
-        proven = proofs.right(engines, month_of, name)
+        proven = proofs.right(month_of, name)
         # Of what was reversed whole it makes no difference what is proven.
         standing = {place: lines for place, lines in proven.items() if place not in gone}
         charged, right = months.closer.as_it_ought("alpha", month, months.feed.current(), standing)
