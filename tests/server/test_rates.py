@@ -163,9 +163,15 @@ async def test_a_refusal_by_quota_tells_what_is_left_of_it(
     ):
         await publish(publisher, [draft("r-1", company(1)), draft("r-2", company(1))])
         stub: Any = records_grpc.CreditRecordServiceStub(channel)
-        request = records_pb.GetSubjectRecordsRequest(
-            subject=company(1), purpose=PURPOSE, request_id=uuid4().hex
-        )
-        told = await trailers_of(stub.GetSubjectRecords(request))
-    assert told["ratelimit-policy"] == '"daily-records";q=1;w=86400'
-    assert told["ratelimit"].startswith('"daily-records";r=1;t=')
+        codes: list[grpc.StatusCode] = []
+        for _ in range(2):
+            request = records_pb.GetSubjectRecordsRequest(
+                subject=company(1), purpose=PURPOSE, request_id=uuid4().hex
+            )
+            call = stub.GetSubjectRecords(request)
+            told = await trailers_of(call)
+            codes.append(await call.code())
+            # Also where the last answer went beyond it.
+            assert told["ratelimit-policy"] == '"daily-records";q=1;w=86400'
+            assert told["ratelimit"].startswith('"daily-records";r=0;t=')
+        assert codes == [grpc.StatusCode.OK, grpc.StatusCode.RESOURCE_EXHAUSTED]
