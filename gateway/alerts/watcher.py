@@ -54,6 +54,9 @@ class AlertWatcher:
         self._policy = policy
         self._subjects = Subjects()
         self._judged: dict[str, int] = {}
+        # Whose newest day with use was judged when it was over, and up to which row of theirs: until
+        # there are more, counted by whoever has the turn, nothing can change.
+        self._at_rest: dict[str, int] = {}
 
     def step(self, now: int) -> bool:
         """Count the next answers of each operator at ``now`` (seconds, UTC); tell whether there
@@ -95,7 +98,10 @@ class AlertWatcher:
             rows = connection.execute(_next(operator_id, followed or 0)).all()
             more = len(rows) == ROWS_AT_ONCE
             over = self._over(min(now, rows[-1].served_at) if more else now)
-            if not rows and self._judged.get(operator_id) == over:
+            if not rows and (
+                self._judged.get(operator_id) == over
+                or (followed is not None and self._at_rest.get(operator_id) == followed)
+            ):
                 return False
             subjects = self._subjects.of(connection, first_entries(rows))
             elsewhere = region_subjects(connection, operator_id, chunks_elsewhere(rows))
@@ -115,7 +121,11 @@ class AlertWatcher:
                     self._raise(connection, operator_id, each, now)
             if use.subjects:
                 _forget(connection, operator_id)
+            newest = next(iter(_days(connection, operator_id)), None)
         self._judged[operator_id] = over
+        reached = rows[-1].sequence if rows else followed
+        if reached is not None and (newest is None or (newest + 1) * HOURS <= over):
+            self._at_rest[operator_id] = reached
         return more
 
     def _over(self, until: int) -> int:

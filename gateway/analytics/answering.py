@@ -6,9 +6,12 @@ standard input and writes an `Answer` to standard output, both as JSON.
 Source: DuckDB documentation, Securing DuckDB; setrlimit(2).
 """
 
+import ctypes
 import json
 import resource
+import signal
 import sys
+from math import isfinite
 from typing import Any, Final, TypedDict
 
 import duckdb
@@ -19,6 +22,8 @@ ANSWER_BYTES: Final = 64 << 20
 """The largest answer."""
 _MEMORY: Final = "1GB"
 _THREADS: Final = 2
+# prctl(2), of linux/prctl.h.
+_PR_SET_PDEATHSIG: Final = 1
 TOO_MUCH: Final = (
     f"The question takes more memory than it may: {_MEMORY} for sorting and grouping,"
     f" {DATA_BYTES >> 30} GiB in all. Ask for fewer rows, groups or columns, or for a month at a time."
@@ -56,6 +61,8 @@ def answer(job: Job) -> Answer:
         return _refused(TOO_MUCH)
     except duckdb.Error as error:
         return _refused(str(error))
+    except UnicodeEncodeError:
+        return _refused("The question is not in UTF-8.")
 
 
 def _answer(job: Job) -> Answer:
@@ -68,6 +75,8 @@ def _answer(job: Job) -> Answer:
             "autoload_known_extensions": "false",
         },
     ) as connection:
+        # DuckDB does not take a text that has no UTF-8.
+        job["sql"].encode()
         statements = connection.extract_statements(job["sql"])
         if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
             return _refused("Ask one question: a single SELECT on the table usage.")
@@ -92,9 +101,19 @@ def _refused(why: str) -> Answer:
 
 def _plain(value: Any) -> Any:
     """Return a value as JSON has it, as a text where it has none such."""
-    if isinstance(value, bool | int | float | str | None):
+    if isinstance(value, bool | int | str | None):
         return value
+    if isinstance(value, float):
+        return value if isfinite(value) else str(value)
+    if isinstance(value, dict):
+        return {str(key): _plain(each) for key, each in value.items()}
     return [*map(_plain, value)] if isinstance(value, list | tuple) else str(value)
+
+
+def _end_with_the_asker() -> None:
+    """Have the system end this process where the one that began it ends first (Linux)."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _bound_memory() -> None:
@@ -116,5 +135,6 @@ def _written(found: Answer) -> bytes:
 
 
 if __name__ == "__main__":
+    _end_with_the_asker()
     _bound_memory()
     sys.stdout.buffer.write(_written(answer(json.loads(sys.stdin.buffer.read()))))

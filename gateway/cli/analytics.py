@@ -84,15 +84,10 @@ def sql(
     except QuestionRefused as error:
         raise CommandFailed(str(error)) from None
     if as_json:
-        rows = [[*map(_plain, row)] for row in told.rows]
+        rows = [[*row] for row in told.rows]
         print_json({"columns": list(told.columns), "rows": rows, "more": told.more})
         return
     rows = [["" if value is None else str(value) for value in row] for row in told.rows]
     show_sheet(Sheet("Usage", tuple(told.columns), rows), console())
     if told.more:
-        typer.echo(f"Only the first {len(rows)} rows: ask for less, or use --json.", err=True)
-
-
-def _plain(value: object) -> object:
-    """Return a value as JSON has it, as a text where it has none such."""
-    return value if isinstance(value, bool | int | float | str | None) else str(value)
+        typer.echo(f"Only the first {len(rows)} rows: ask for less, or in parts.", err=True)

@@ -58,12 +58,11 @@ class RegionEntries:
     ) -> Collection[str]:
         """Return the ids that other regions' answers to a request of the operator are charged by."""
         its = REGION_USES.c
-        query = (
-            select(its.region_request_id)
-            .where(its.operator_id == operator_id, its.request_id == request_id)
-            .distinct()
+        # Each once is seen to here: for DISTINCT SQLite reads all of the operator by another index.
+        query = select(its.region_request_id).where(
+            its.operator_id == operator_id, its.request_id == request_id
         )
-        return connection.execute(query).scalars().all()
+        return set(connection.execute(query).scalars())
 
 
 def _consents(

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import Connection, event, func, select
 
 from creditgate.refusal import Refused
 from creditgate.v1 import alert_service_pb2 as pb
@@ -427,6 +427,36 @@ async def test_a_day_is_judged_by_what_was_usual_then_also_when_that_comes_late(
     (alert,) = await watched.listed()
     assert (alert.kind, alert.purpose) == (AlertKind.ALERT_KIND_PURPOSE_DRIFT, 2)
     assert alert.period_start.seconds == WEDNESDAY
+
+
+async def test_who_is_at_rest_costs_nothing_and_is_judged_again_once_there_is_use(
+    watched: Watched,
+) -> None:
+    """Also where another process counted that use."""
+    resting = AlertWatcher(watched.engines.records, watched.engines.evidence, policy())
+    for back in range(7, 0, -1):
+        watched.use_at(WEDNESDAY - back * DAY + 10 * HOUR, 1_000)
+    watched.clock.at = WEDNESDAY + HOUR
+    resting.step(watched.clock.now())
+    begun: list[str] = []
+
+    def note(connection: Connection) -> None:
+        del connection
+        begun.append("begun")
+
+    event.listen(watched.engines.evidence, "begin", note)
+    for _ in range(3):
+        watched.clock.at += HOUR
+        looked = len(begun)
+        resting.step(watched.clock.now())
+        # What is followed is read, and no more.
+        assert len(begun) == looked + 1
+    watched.use_at(WEDNESDAY + 10 * HOUR, 1_000, purpose=2)
+    watched.watch(policy())
+    watched.clock.at = WEDNESDAY + DAY + HOUR
+    resting.step(watched.clock.now())
+    (alert,) = await watched.listed()
+    assert (alert.kind, alert.purpose) == (AlertKind.ALERT_KIND_PURPOSE_DRIFT, 2)
 
 
 @pytest.mark.parametrize("often", [True, False])

@@ -1,11 +1,15 @@
 """The archive has every use once, and a question reads the archive and nothing else."""
 
+import json
 import resource
+import subprocess
 import sys
+import time
 from hashlib import sha256
 from pathlib import Path
 
 import pytest
+from psutil import Process
 from sqlalchemy import delete, update
 
 from gateway.analytics import archive as archiving
@@ -177,6 +181,51 @@ def test_a_question_that_ends_its_process_is_refused(
     monkeypatch.setattr(question, "_COMMAND", aborting)
     with pytest.raises(QuestionRefused, match="more memory"):
         ask(archive, "SELECT 1")
+
+
+def test_values_are_those_of_json_or_texts(archive: Path) -> None:
+    told = ask(
+        archive,
+        "SELECT 'nan'::DOUBLE, '-inf'::DOUBLE, 0.5::DOUBLE, 1.5::DECIMAL(4, 1), DATE '2026-01-02',"
+        " [DATE '2026-01-02', NULL], {'x': [1.5::DECIMAL(4, 1)], 'y': true}",
+    )
+    assert told.rows == [
+        ("nan", "-inf", 0.5, "1.5", "2026-01-02", ["2026-01-02", None], {"x": ["1.5"], "y": True})
+    ]
+    json.dumps(told.rows, allow_nan=False)
+
+
+def test_a_question_that_is_no_utf_8_is_refused_in_words(archive: Path) -> None:
+    with pytest.raises(QuestionRefused, match="UTF-8"):
+        ask(archive, "SELECT '\udcff'")
+
+
+def test_a_question_ends_with_who_asked_it(archive: Path) -> None:
+    endless = (
+        "SELECT count(*) FROM range(100000000) a, range(100000) b WHERE hash(a.range, b.range) = 7"
+    )
+    code = (
+        "import sys; from pathlib import Path; from gateway.analytics.question import ask;"
+        " ask(Path(sys.argv[1]), sys.argv[2])"
+    )
+    asker = subprocess.Popen([sys.executable, "-c", code, str(archive), endless])
+    try:
+        answering = _at_work(Process(asker.pid))
+    finally:
+        asker.terminate()
+        asker.wait()
+    answering.wait(10)
+
+
+def _at_work(asker: Process) -> Process:
+    """Return the process that answers once it is at the question."""
+    give_up = time.monotonic() + 60
+    while time.monotonic() < give_up:
+        for child in asker.children():
+            if child.cpu_times().user > 2:
+                return child
+        time.sleep(0.05)
+    raise AssertionError("nobody answers")
 
 
 def test_an_answer_that_is_too_large_is_refused(archive: Path) -> None:
