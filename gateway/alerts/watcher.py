@@ -119,12 +119,12 @@ class AlertWatcher:
                 counts = _counts(connection, operator_id, day)
                 for each in unusual(day, counts, count, over, self._policy):
                     self._raise(connection, operator_id, each, now)
+            with_use = _days(connection, operator_id)
             if use.subjects:
-                _forget(connection, operator_id)
-            newest = next(iter(_days(connection, operator_id)), None)
+                _forget(connection, operator_id, with_use)
         self._judged[operator_id] = over
         reached = rows[-1].sequence if rows else followed
-        if reached is not None and (newest is None or (newest + 1) * HOURS <= over):
+        if reached is not None and not (with_use and (with_use[0] + 1) * HOURS > over):
             self._at_rest[operator_id] = reached
         return more
 
@@ -204,10 +204,9 @@ def _days(connection: Connection, operator_id: str, over: int | None = None) -> 
     return connection.execute(query.distinct().order_by(day.desc())).scalars().all()
 
 
-def _forget(connection: Connection, operator_id: str) -> None:
-    """Forget all but the newest days with use: counted, since by the calendar one row of a clock
-    far ahead would drop what is usual."""
-    days = _days(connection, operator_id)
+def _forget(connection: Connection, operator_id: str, days: Sequence[int]) -> None:
+    """Forget all but the newest of ``days``, those with use: counted, since by the calendar one row
+    of a clock far ahead would drop what is usual."""
     if len(days) <= KEPT_DAYS:
         return
     oldest = days[KEPT_DAYS - 1]
