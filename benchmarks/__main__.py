@@ -51,8 +51,8 @@ PARTS: Final[Mapping[str, Callable[[Stage], list[results.Measure]]]] = {
     "scaling": scaling.measure,
 }
 _CAPACITY: Final = "capacity"
-_FULL: Final = Pace(turns=7, seconds=3.2, warm_up=5, slices=8)
-_QUICK: Final = Pace(turns=2, seconds=0.5, warm_up=0.2, slices=2)
+_FULL: Final = Pace(turns=7, seconds=3.2, warm_up=5, slices=4, rest=1.5)
+_QUICK: Final = Pace(turns=2, seconds=0.5, warm_up=0.2, slices=2, rest=0.0)
 _LATEST: Final = ROOT / "benchmarks" / "latest.json"
 
 

@@ -1,15 +1,17 @@
 """Rounds: sides of a comparison take turns, so that both meet the same machine.
 
 A machine shared with others changes its speed from one second to the next, by a third and more.
-So the sides' turns lie within one another: each side calls for a small part of a second, then the
-other, and the order is reversed each time (ABBA), so that neither is always the later one.
+So the sides' turns lie within one another: each side calls for a small part of a turn, then the
+other, and the order is reversed each time (ABBA), so that neither is always the later one. What a
+server does after it has answered it does before the next side calls: two cores are not enough for
+both, and the one that is called would be the slower for the other's work.
 """
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain, cycle, islice
 from statistics import median
-from time import perf_counter
+from time import perf_counter, sleep
 from typing import NamedTuple
 
 from benchmarks.clients.protocol import Outcome, Round
@@ -19,12 +21,13 @@ from benchmarks.processes import LoadGenerator, Server, machine_cpu, settled
 @dataclass(frozen=True, slots=True)
 class Pace:
     """How long to measure: ``turns`` for each side of ``seconds``, after a warm-up; turns of several
-    sides are taken in so many ``slices``."""
+    sides are taken in so many ``slices``, and ``rest`` is how many seconds nobody calls after each."""
 
     turns: int
     seconds: float
     warm_up: float
     slices: int
+    rest: float
 
 
 class Turn(NamedTuple):
@@ -91,9 +94,9 @@ class Side:
 def take_turns(sides: Sequence[Side], pace: Pace) -> list[list[Turn]]:
     """Return each side's turns; the nth of every side ran within each other. Raises Failed.
 
-    Each side has a server of its own: what follows an answer, as the keeper does, comes when the
-    other side calls, and belongs to the turn all the same. So the CPU of a turn is all that the
-    server used from its begin to its end, less what it uses anyway while others are called. What
+    Each side has a server of its own: what follows an answer, as the keeper does, comes when nobody
+    calls, or the other side, and belongs to the turn all the same. So the CPU of a turn is all that
+    the server used from its begin to its end, less what it uses anyway while it is not called. What
     follows the warm-up comes before the turns, and what follows the last of them counts: as part of
     each.
     """
@@ -102,10 +105,10 @@ def take_turns(sides: Sequence[Side], pace: Pace) -> list[list[Turn]]:
     for side in sides:
         side.run(pace.warm_up)
     idle = settled(servers)
-    slices = pace.slices if len(sides) > 1 else 1
+    slices, rest = (pace.slices, pace.rest) if len(sides) > 1 else (1, 0.0)
     order = cycle((range(len(sides)), range(len(sides))[::-1]))
     turns = [
-        _turn(sides, chain.from_iterable(islice(order, slices)), pace.seconds / slices, idle)
+        _turn(sides, chain.from_iterable(islice(order, slices)), pace.seconds / slices, rest, idle)
         for _ in range(pace.turns)
     ]
     left = _left(servers, idle)
@@ -127,9 +130,14 @@ def _left(servers: Sequence[Server], idle: Sequence[float]) -> list[float]:
 
 
 def _turn(
-    sides: Sequence[Side], order: Iterable[int], seconds: float, idle: Sequence[float]
+    sides: Sequence[Side],
+    order: Iterable[int],
+    seconds: float,
+    rest: float,
+    idle: Sequence[float],
 ) -> list[Turn]:
-    """Return a turn of every side: each calls for ``seconds`` whenever its place is in ``order``."""
+    """Return a turn of every side: each calls for ``seconds`` whenever its place is in ``order``,
+    and nobody for ``rest`` seconds after it."""
     outcomes: list[list[Outcome]] = [[] for _ in sides]
     began, all_before = perf_counter(), machine_cpu()
     loads = sum(side.load.cpu for side in sides)
@@ -140,6 +148,7 @@ def _turn(
         cpu = sides[place].server.cpu
         outcomes[place].append(sides[place].run(seconds))
         while_called[place] += sides[place].server.cpu - cpu
+        sleep(rest)
     used = [side.server.cpu - cpu for side, cpu in zip(sides, before, strict=True)]
     serving = [
         side.server.serving_cpu - cpu for side, cpu in zip(sides, serving_before, strict=True)

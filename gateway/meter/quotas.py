@@ -14,7 +14,7 @@ _SOON: Final = 1
 """Seconds in which an answer under way has come."""
 
 
-def too_little(claim: UsageClaim, taken: DayCount, held: int) -> NotCharged | None:
+def nothing_left(claim: UsageClaim, taken: DayCount, held: int) -> NotCharged | None:
     """Return why the quota of the licence of a claim does not allow it, None where it does.
 
     ``held`` are the records of it that are kept for answers under way.

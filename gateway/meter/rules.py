@@ -59,7 +59,7 @@ from gateway.meter.model import (
     UsageClaim,
     unpack_entries,
 )
-from gateway.meter.quotas import borne, left_after, next_day, quota_exhausted, too_little
+from gateway.meter.quotas import borne, left_after, next_day, nothing_left, quota_exhausted
 from gateway.meter.rates import Arrivals, RateCounts
 
 _REUSED = NotCharged(RefusalReason.REFUSAL_REASON_REQUEST_ID_REUSED)
@@ -194,8 +194,8 @@ class Reckoning:
             if isinstance(resting, NotCharged):
                 return resting
             claim = resting
-        elif not claim.owed and (short := too_little(claim, taken, held)) is not None:
-            return short
+        elif not claim.owed and (spent := nothing_left(claim, taken, held)) is not None:
+            return spent
         limited = relied if relied is not None and relied.limited else None
         if limited is not None and self._exhausted(limited, claim.consent_day):
             by_day = limited.consent.terms.access_mode == TIMES_PER_DAY
