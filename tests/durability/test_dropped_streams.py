@@ -1,5 +1,5 @@
-"""A stream that its client drops, or that is refused, is off its connection at once, not when
-memory is next tidied."""
+"""A stream that its client drops, or that is refused, is forgotten at once, not when memory is next
+tidied, and its connection stays usable."""
 
 import asyncio
 import gc
@@ -21,6 +21,7 @@ from creditgate.v1 import disclosure_service_pb2 as disclosure_pb
 from sdk.refusals import explain
 from tests.installation import OPERATOR_CLIENT, PUBLISHER, PURPOSE, Gateway, company, furnished
 from tests.server.calls import draft, publish, query
+from tests.server.forgotten import forgotten
 from tests.stores import SqliteStores
 
 DROPPED = 300
@@ -43,7 +44,8 @@ async def standing(sqlite_stores: SqliteStores) -> AsyncIterator[Gateway]:
 
 @pytest.fixture
 def untidied() -> Iterator[None]:
-    """No cycle of objects is collected."""
+    """No cycle of objects is collected, but those of before."""
+    gc.collect()
     gc.disable()
     yield
     gc.enable()
@@ -100,7 +102,7 @@ async def drop(channel: grpc.aio.Channel, method: MethodDescriptor, number: int)
 
 @pytest.mark.usefixtures("untidied")
 @pytest.mark.parametrize("method", streaming(), ids=lambda each: each.name)
-async def test_dropped_streams_leave_their_connection_usable(
+async def test_dropped_streams_are_forgotten_and_leave_their_connection_usable(
     standing: Gateway, method: MethodDescriptor
 ) -> None:
     client = PUBLISHER if method.name == "PublishRecords" else OPERATOR_CLIENT
@@ -111,25 +113,32 @@ async def test_dropped_streams_leave_their_connection_usable(
             await query(channel, company(0))
         else:
             await publish(channel, [draft(str(uuid4()), company(SUBJECTS))])
+    assert await forgotten(AT_ONCE)
+
+
+async def refused_delivery(stub: "records_grpc.CreditRecordServiceAsyncStub") -> str:
+    """Open a delivery, acknowledge more than it gave, and return why it is refused."""
+    call = stub.DeliverSubjectRecords()
+    await call.write(opened())
+    await call.read()
+    await call.write(
+        records_pb.DeliverSubjectRecordsRequest(
+            acknowledgement=records_pb.DeliveryAcknowledgement(records=SUBJECTS + 1)
+        )
+    )
+    await call.done_writing()
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        while await call.read():
+            pass
+    return explain(refused.value).reason
 
 
 @pytest.mark.usefixtures("untidied")
-async def test_deliveries_refused_for_what_is_acknowledged_leave_their_connection_usable(
+async def test_deliveries_refused_for_what_is_acknowledged_are_forgotten(
     standing: Gateway,
 ) -> None:
     async with standing.channel() as channel:
         stub = records_grpc.CreditRecordServiceStub(channel)
-        for _ in range(AT_ONCE + 5):
-            call = stub.DeliverSubjectRecords()
-            await call.write(opened())
-            await call.read()
-            await call.write(
-                records_pb.DeliverSubjectRecordsRequest(
-                    acknowledgement=records_pb.DeliveryAcknowledgement(records=SUBJECTS + 1)
-                )
-            )
-            await call.done_writing()
-            with pytest.raises(grpc.aio.AioRpcError) as refused:
-                while await call.read():
-                    pass
-            assert explain(refused.value).reason == "INVALID_REQUEST"
+        told = [await refused_delivery(stub) for _ in range(AT_ONCE + 5)]
+    assert set(told) == {"INVALID_REQUEST"}
+    assert await forgotten(AT_ONCE)

@@ -332,6 +332,13 @@ async def test_any_number_of_refusals_leaves_a_connection_in_use(
         assert not (await query(channel)).records
 
 
+async def test_calls_beyond_those_open_at_once_wait_for_their_turn(standing: Gateway) -> None:
+    async with standing.channel() as channel:
+        await query(channel, company(0))
+        for at_once in (STREAMS + STREAMS // 2, 20 * STREAMS):
+            await asyncio.gather(*(query(channel, company(0)) for _ in range(at_once)))
+
+
 @pytest.mark.parametrize("end", ["certificate", "token"])
 async def test_a_stream_ends_with_the_authority_it_began_with(
     sqlite_store: tuple[str, Path], end: str

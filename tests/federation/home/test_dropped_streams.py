@@ -1,4 +1,5 @@
-"""A stream that a region drops is off its connection at once, not when memory is next tidied."""
+"""A stream that a region drops is forgotten at once, not when memory is next tidied, and its
+connection stays usable."""
 
 import asyncio
 import gc
@@ -13,6 +14,7 @@ from gateway.federation.home.calling import SCOPE as CONSENTS_SCOPE
 from sdk.refusals import explain
 from tests.examples import rarely_on_postgresql
 from tests.federation.home.pair import Pair
+from tests.server.forgotten import forgotten
 
 DROPPED = 300
 """Three times what one connection may have open."""
@@ -22,7 +24,8 @@ pytestmark = [pytest.mark.asyncio(loop_scope="package"), rarely_on_postgresql]
 
 @pytest.fixture
 def untidied() -> Iterator[None]:
-    """No cycle of objects is collected."""
+    """No cycle of objects is collected, but those of before."""
+    gc.collect()
     gc.disable()
     yield
     gc.enable()
@@ -53,7 +56,7 @@ async def refused(channel: grpc.aio.Channel, path: str, metadata: tuple[tuple[st
     ],
     ids=["consents", "malformed", "clearing"],
 )
-async def test_dropped_streams_leave_their_connection_usable(
+async def test_dropped_streams_are_forgotten_and_leave_their_connection_usable(
     pair: Pair, method: str, scope: str, first: pb.FollowConsentsRequest
 ) -> None:
     path = f"/creditgate.v1.FederationService/{method}"
@@ -66,3 +69,4 @@ async def test_dropped_streams_leave_their_connection_usable(
             await asyncio.sleep(PAUSES[number % len(PAUSES)])
             call.cancel()
         assert await refused(channel, path, metadata) in {"INVALID_REQUEST", "STATE_CONFLICT"}
+    assert await forgotten(DROPPED // 3)
