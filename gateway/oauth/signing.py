@@ -1,7 +1,8 @@
 """Private signing keys: one PEM file each, 0600, named by kid, in one folder.
 
 Processes share the folder: a key another process made is found when first needed. One whose file is
-not there or cannot be used, such as another user's, leaves signing to the one before it.
+not there or cannot be used, such as another user's or that of another key, leaves signing to the one
+before it.
 """
 
 import logging
@@ -24,6 +25,10 @@ SigningAlgorithm = Literal["ES256", "EdDSA"]
 SIGNING_ALGORITHMS: Final[tuple[SigningAlgorithm, ...]] = ("ES256", "EdDSA")
 _log = logging.getLogger(__name__)
 _KID: Final = re.compile(r"[A-Za-z0-9_-]{43}")
+
+
+class _NotItsKey(ValueError):
+    """A file holds no private key, or that of another kid than its name says."""
 
 
 class SigningKeys:
@@ -67,11 +72,9 @@ class SigningKeys:
         key = self._loaded.get(kid)
         if key is None:
             try:
-                pem = self._path(kid).read_bytes()
-                key = ECKey.import_key(pem) if key_type == "EC" else OKPKey.import_key(pem)
-            except FileNotFoundError:
-                return None
-            except (OSError, ValueError, JoseError) as error:
+                key = _read(self._path(kid), kid, key_type)
+            # TypeError is what a PEM under a passphrase raises.
+            except (OSError, TypeError, ValueError, JoseError) as error:
                 self._tell(kid, error)
                 return None
             self._loaded[kid] = key
@@ -80,10 +83,21 @@ class SigningKeys:
     def _tell(self, kid: str, error: Exception) -> None:
         if kid not in self._told:
             self._told.add(kid)
-            kind = type(error).__name__
-            _log.error("the file of signing key %s cannot be used: %s", kid, kind)
+            what = str(error) if isinstance(error, _NotItsKey) else type(error).__name__
+            _log.error("the file of signing key %s cannot be used: %s", kid, what)
 
     def _path(self, kid: str) -> Path:
         if not _KID.fullmatch(kid):
             raise ValueError("a signing key's kid must be its RFC 7638 thumbprint")
         return self._folder / f"{kid}.pem"
+
+
+def _read(file: Path, kid: str, key_type: str) -> ECKey | OKPKey:
+    pem = file.read_bytes()
+    key = ECKey.import_key(pem) if key_type == "EC" else OKPKey.import_key(pem)
+    # What another key signed nobody can verify under this kid.
+    if key.thumbprint() != kid:
+        raise _NotItsKey("it holds another key")
+    if not key.is_private:
+        raise _NotItsKey("it holds no private key")
+    return key

@@ -8,8 +8,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    PrivateFormat,
+    load_pem_private_key,
+)
 from hypothesis import given
 from hypothesis import strategies as st
+from joserfc.jwk import ECKey
 
 from creditgate.refusal import Refused
 from creditgate.v1.refusal_pb2 import RefusalReason
@@ -80,21 +87,51 @@ def test_process_without_private_keys_signs_nothing(world: World) -> None:
     assert refused.value.reason == RefusalReason.REFUSAL_REASON_TEMPORARILY_UNAVAILABLE
 
 
-@pytest.mark.parametrize("spoilt", [Path.mkdir, Path.touch])
+def _another_key(file: Path) -> None:
+    """Put a good key there, but that of another kid."""
+    file.write_bytes(ECKey.generate_key("P-256").as_pem(private=True))
+
+
+def _public_half(file: Path) -> None:
+    """Leave of the key there what everybody may know."""
+    file.write_bytes(ECKey.import_key(file.read_bytes()).as_pem(private=False))
+
+
+def _encrypted(file: Path) -> None:
+    """Leave the key there under a passphrase, which the gateway is not told."""
+    key = load_pem_private_key(file.read_bytes(), None)
+    hidden = BestAvailableEncryption(b"a passphrase")
+    file.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, hidden))
+
+
+def _folder(file: Path) -> None:
+    """Put a folder there."""
+    file.unlink()
+    file.mkdir()
+
+
+def _empty(file: Path) -> None:
+    """Leave nothing of the key there."""
+    file.write_bytes(b"")
+
+
+@pytest.mark.parametrize(
+    "spoil", [_another_key, _public_half, _encrypted, _folder, _empty, Path.unlink]
+)
 def test_key_whose_file_cannot_be_used_leaves_signing_to_the_one_before(
-    world: World, caplog: pytest.LogCaptureFixture, spoilt: Callable[[Path], None]
+    world: World, caplog: pytest.LogCaptureFixture, spoil: Callable[[Path], None]
 ) -> None:
     [before] = world.snapshot().signing_keys
     kid = world.issue_key()
     file = world.folder / "keys" / f"{kid}.pem"
     kept = file.read_bytes()
-    file.unlink()
-    spoilt(file)
+    spoil(file)
     keys, book = SigningKeys(world.folder / "keys"), world.snapshot().signing_keys
     signers = [_signer(keys, book, world) for _ in range(3)]
     assert signers == [before] * 3
     assert [kid in record.message for record in caplog.records] == [True]
-    file.rmdir() if file.is_dir() else file.unlink()
+    if file.is_dir():
+        file.rmdir()
     file.write_bytes(kept)
     assert _signer(keys, book, world) == kid
 
