@@ -92,9 +92,10 @@ def retire(
     from gateway.oauth.keys import SigningKeyBook
     from gateway.oauth.rotation import retire_signing_key
 
-    with _installation(config) as (log, _):
+    with _installation(config) as (log, keys):
         retire_signing_key(
             log,
+            keys,
             SigningKeyBook.empty().advanced(log.since(0)),
             kid,
             changed_by=_CHANGED_BY,
@@ -110,19 +111,24 @@ def retire(
 
 @app.command("list", cls=ReportedCommand)
 def list_(config: Config = None, as_json: AsJson = False) -> None:
-    """List all keys, the one that signs first, retired ones last."""
+    """List all keys, the newest that may sign first, retired ones last."""
     from gateway.clock import SystemClock
     from gateway.oauth.keys import SigningKeyBook
 
-    with _installation(config) as (log, _):
+    with _installation(config) as (log, keys):
         changes = log.since(0)
-    book = SigningKeyBook.empty().advanced(changes)
-    signing = book.signing_kids(SystemClock().now())
-    kids = dict.fromkeys((*signing, *(change.id for change in changes if book.entry(change.id))))
+        book = SigningKeyBook.empty().advanced(changes)
+        now = SystemClock().now()
+        signs = keys.signing_kid(book, now)
+    due = book.signing_kids(now)
+    # Those before the one that signs, which should sign in its place.
+    unusable = due if signs is None else due[: due.index(signs)]
+    kids = dict.fromkeys((*due, *(change.id for change in changes if book.entry(change.id))))
     entries = [entry.key for kid in kids if (entry := book.entry(kid)) is not None]
     if as_json:
         times = ("active_from", "retired_at")
-        print_json({"keys": [_with_times(key.model_dump(), times) for key in entries]})
+        told = [key.model_dump() | {"signs": key.kid == signs} for key in entries]
+        print_json({"keys": [_with_times(key, times) for key in told]})
         return
     rows = [
         (
@@ -130,7 +136,7 @@ def list_(config: Config = None, as_json: AsJson = False) -> None:
             key.jwk["alg"],
             utc_seconds(key.active_from),
             "" if key.retired_at is None else utc_seconds(key.retired_at),
-            "yes" if signing[:1] == (key.kid,) else "",
+            "yes" if key.kid == signs else "unusable" if key.kid in unusable else "",
         )
         for key in entries
     ]

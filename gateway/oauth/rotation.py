@@ -32,6 +32,7 @@ def issue_signing_key(
 
 def retire_signing_key(
     log: AuthorityLog,
+    keys: SigningKeys,
     book: SigningKeyBook,
     kid: str,
     *,
@@ -60,6 +61,12 @@ def retire_signing_key(
         raise Refused(
             RefusalReason.REFUSAL_REASON_STATE_CONFLICT,
             "This key signs now; issue its successor first, then retire it.",
+        )
+    if keys.signing_kid(book, now) == kid:
+        raise Refused(
+            RefusalReason.REFUSAL_REASON_STATE_CONFLICT,
+            "This key signs still, since the file of its successor cannot be used; restore that"
+            " file, or issue another successor, then retire it.",
         )
     superseded_at = book.superseded_at(kid)
     if superseded_at is not None and superseded_at <= now < superseded_at + token_seconds:

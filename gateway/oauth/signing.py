@@ -56,17 +56,22 @@ class SigningKeys:
 
         Raises Refused TEMPORARILY_UNAVAILABLE when this process has no key that stands.
         """
-        for kid in book.signing_kids(now):
+        kid = self.signing_kid(book, now)
+        if kid is not None:
             jwk = book[kid]
-            key = self._load(kid, jwk["kty"])
-            if key is not None:
-                header = {"alg": jwk["alg"], "typ": typ, "kid": kid}
-                return jwt.encode(header, dict(claims), key, registry=self._registry)
+            header = {"alg": jwk["alg"], "typ": typ, "kid": kid}
+            key = self._loaded[kid]
+            return jwt.encode(header, dict(claims), key, registry=self._registry)
         raise Refused(
             RefusalReason.REFUSAL_REASON_TEMPORARILY_UNAVAILABLE,
             "No signing key is at hand; the gateway's administrator must make or restore one.",
             retry_after=5,
         )
+
+    def signing_kid(self, book: SigningKeyBook, now: int) -> str | None:
+        """Return which key signs at ``now``: the newest at hand, None where none is."""
+        kids = book.signing_kids(now)
+        return next((kid for kid in kids if self._load(kid, book[kid]["kty"]) is not None), None)
 
     def _load(self, kid: str, key_type: str) -> ECKey | OKPKey | None:
         key = self._loaded.get(kid)

@@ -161,6 +161,22 @@ def test_a_new_key_is_published_before_it_signs(home: Path) -> None:
     assert (retired.status, retired.json["error"]["reason"]) == (2, "STATE_CONFLICT")
 
 
+def test_keys_tell_which_signs_where_the_file_of_the_newest_cannot_be_used(home: Path) -> None:
+    assert creditgate_here(home, "init").status == 0
+    (first,) = creditgate_here(home, "key", "list", "--json").json["keys"]
+    rotate = ("key", "rotate", "--reason", "due", "--in", "0", "--json")
+    kid = creditgate_here(home, *rotate).json["kid"]
+    retire = ("key", "retire", first["kid"], "--reason", "over", "--at-once", "--json")
+    (home / "keys" / f"{kid}.pem").write_bytes((home / "keys" / f"{first['kid']}.pem").read_bytes())
+    keys = creditgate_here(home, "key", "list", "--json").json["keys"]
+    assert [(key["kid"], key["signs"]) for key in keys] == [(kid, False), (first["kid"], True)]
+    sheet = creditgate_here(home, "key", "list")
+    rows = {line.split()[0]: line.split()[-1] for line in sheet.out.splitlines() if line.strip()}
+    assert (rows[kid], rows[first["kid"]]) == ("unusable", "yes")
+    kept = creditgate_here(home, *retire)
+    assert (kept.status, kept.json["error"]["reason"]) == (2, "STATE_CONFLICT")
+
+
 @pytest.mark.parametrize("kid", ["-rQx", "--x_A", "-"])
 def test_a_key_whose_id_begins_with_a_dash_is_named_like_any_other(home: Path, kid: str) -> None:
     assert creditgate_here(home, "init").status == 0

@@ -53,6 +53,7 @@ def retire(world: World, kid: str, token_seconds: int = TOKEN_SECONDS) -> str:
     try:
         retire_signing_key(
             world.log,
+            world.keys,
             world.snapshot().signing_keys,
             kid,
             changed_by="office",
@@ -108,6 +109,22 @@ def test_a_key_is_not_retired_while_its_tokens_live_except_at_once(world: World)
     world.clock.seconds += TOKEN_SECONDS - 1
     assert retire(world, old) == "STATE_CONFLICT"
     assert retire(world, old, token_seconds=0) == ""
+
+
+@pytest.mark.parametrize("token_seconds", [0, TOKEN_SECONDS])
+def test_a_key_is_not_retired_while_it_signs_for_one_whose_file_cannot_be_used(
+    world: World, token_seconds: int
+) -> None:
+    (old,) = world.snapshot().signing_keys
+    file = world.folder / "keys" / f"{rotate(world)}.pem"
+    kept = file.read_bytes()
+    file.write_bytes(kept[:40])
+    world.clock.seconds += LEAD_SECONDS + TOKEN_SECONDS
+    assert retire(world, old, token_seconds) == "STATE_CONFLICT"
+    assert sign(world)
+    file.write_bytes(kept)
+    assert retire(world, old, token_seconds) == ""
+    assert sign(world)
 
 
 def test_a_key_that_never_signed_can_be_retired_again(world: World) -> None:

@@ -40,6 +40,7 @@ async def _token(world: World, issuer: str) -> str:
 def _retire(world: World, kid: str) -> None:
     retire_signing_key(
         world.log,
+        world.keys,
         world.snapshot().signing_keys,
         kid,
         changed_by=ADMINISTRATOR,

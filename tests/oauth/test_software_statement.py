@@ -78,6 +78,7 @@ def test_a_statement_ends_with_the_key_that_signed_it(world: World, statement: s
     world.issue_key()
     retire_signing_key(
         world.log,
+        world.keys,
         world.snapshot().signing_keys,
         kid,
         changed_by="office",
