@@ -307,6 +307,17 @@ class GatewayConfig(BaseSettings):
             raise ValueError('use "sqlite" or a URL that starts with postgresql://')
         return database
 
+    @field_validator("otlp_endpoint")
+    @classmethod
+    def _holds_no_credentials(cls, endpoint: str | None) -> str | None:
+        # OTLP has no user; the library would look for a host of that name, and log all of it.
+        if endpoint is not None and "@" in endpoint:
+            raise ValueError(
+                "leave out user and password; what the collector asks for goes into the variable"
+                " OTEL_EXPORTER_OTLP_HEADERS"
+            )
+        return endpoint
+
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
         if (self.tls_certificate is None) != (self.tls_key is None):

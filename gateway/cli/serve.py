@@ -1,6 +1,7 @@
 """``creditgate serve``: the gateway, until it is told to stop."""
 
 import json
+import os
 import shlex
 import sys
 from pathlib import Path
@@ -41,12 +42,14 @@ def serve(
     from gateway.server.policies import Policies
     from gateway.server.supervisor import serve as serve_until_stopped
     from gateway.server.tls_settings import require_tls_files
+    from gateway.telemetry.collector_headers import require_collector_headers
     from gateway.telemetry.logs import log_to_stderr
 
     settings = GatewayConfig.load(config)
     # A file that cannot be used is told before anything is set up.
     Policies.read(settings)
     require_tls_files(settings)
+    require_collector_headers(settings, os.environ)
     log_to_stderr(settings.log_level)
     if demo and (settings.tls_certificate or settings.client_ca):
         raise CommandFailed(

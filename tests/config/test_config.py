@@ -143,6 +143,16 @@ def test_a_variable_beside_the_setting_it_is_named_after_does_no_harm(
         pytest.param(
             "federation_certificate = 'a'", "federation_certificate_key", id="half a certificate"
         ),
+        pytest.param(
+            "otlp_endpoint = 'https://me:hunter2@collector.example'",
+            "OTEL_EXPORTER_OTLP_HEADERS",
+            id="collector with a password",
+        ),
+        pytest.param(
+            "otlp_endpoint = 'https://me:hunt/er2@collector.example'",
+            "otlp_endpoint",
+            id="collector with a password of a path",
+        ),
         pytest.param("home = ''", "home", id="home nowhere"),
         pytest.param("home = ' '", "home", id="home of a space"),
         pytest.param("usage_export_folder = ''", "usage_export_folder", id="uses nowhere"),
