@@ -6,6 +6,7 @@ since platforms put variables of the same prefix there (Kubernetes does for a se
 """
 
 import os
+import re
 import tomllib
 from itertools import combinations
 from pathlib import Path
@@ -37,6 +38,11 @@ USUAL_CONNECTIONS = 16
 
 Host = Annotated[str, Field(min_length=1, pattern=r"^[^\s/]+$")]
 Port = Annotated[int, Field(ge=0, le=65_535)]
+# As SQLAlchemy takes a URL apart: in another it finds a part of the password where the host or the
+# port is, and tells it with the failure.
+_POSTGRESQL = re.compile(
+    r"[a-z]+://(?:[^:/]*(?::[^@]*)?@)?(?:\[[^/?@]+\]|[^/:?@]*)(?::\d+)?(?:/[^?@]*)?(?:\?.*)?"
+)
 HttpUrl = Annotated[str, Field(pattern=r"^https?://[^\s/?#]+[^\s?#]*$")]
 HttpsUrl = Annotated[str, Field(pattern=r"^https://[^\s/?#]+[^\s?#]*$")]
 
@@ -305,6 +311,10 @@ class GatewayConfig(BaseSettings):
         value = database.get_secret_value()
         if value != "sqlite" and not value.startswith(("postgresql://", "postgres://")):
             raise ValueError('use "sqlite" or a URL that starts with postgresql://')
+        if value != "sqlite" and not _POSTGRESQL.fullmatch(value):
+            raise ValueError(
+                "write postgresql://USER:PASSWORD@HOST:PORT/NAME, with @ in a user or password as %40"
+            )
         return database
 
     @field_validator("otlp_endpoint")

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
+from sqlalchemy import make_url
 
 from gateway.config import ConfigRefused, GatewayConfig
 
@@ -168,6 +169,44 @@ def test_wrong_settings_are_refused_by_name_and_never_shown(
         GatewayConfig.load(written(tmp_path, text))
     assert "hunter2" not in str(refusal.value)
     assert "http://gate.example" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://gate:secret@hunter2@db.example/creditgate",
+        "postgresql://gate:secret@hunter2:more@db.example/creditgate",
+        "postgresql://gate:secret@hunter2/more@db.example/creditgate",
+        "postgresql://gate:hunter2",
+        "postgresql://gate:secret@db.example:5432x/creditgate",
+    ],
+)
+def test_a_store_whose_password_would_be_taken_for_its_host_is_refused(
+    monkeypatch: pytest.MonkeyPatch, url: str
+) -> None:
+    monkeypatch.setenv("CREDITGATE_DATABASE", url)
+    with pytest.raises(ConfigRefused, match="as %40") as refused:
+        GatewayConfig.load()
+    assert "hunter2" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        SECRET,
+        "postgres://db.example",
+        "postgresql://gate@db.example:5432/creditgate",
+        "postgresql://gate@realm:hun/ter2?@[::1]:5432/creditgate?sslmode=verify-full&user=a@b",
+        "postgresql:///creditgate?host=/run/postgresql",
+        "postgresql://gate:hunter%402@db.example:5432/creditgate",
+    ],
+)
+def test_a_store_is_taken_as_sqlalchemy_reads_it(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    monkeypatch.setenv("CREDITGATE_DATABASE", url)
+    assert GatewayConfig.load().database.get_secret_value() == url
+    read = make_url(url)
+    assert "@" not in (read.host or "")
+    assert (read.database or "creditgate") == "creditgate"
 
 
 @pytest.mark.parametrize(
