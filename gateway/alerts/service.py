@@ -19,6 +19,7 @@ from gateway.alerts.store import Alert, SqlAlerts
 from gateway.authenticate.caller import Caller
 from gateway.clock import Clock
 from gateway.note import note_faults
+from gateway.settle.month import utc_text
 from gateway.settle.paging import page_token
 
 _MOST_NOTE: Final = 500
@@ -73,19 +74,34 @@ class AlertService:
     async def acknowledge_alert(
         self, request: pb.AcknowledgeAlertRequest, caller: Caller
     ) -> pb.AcknowledgeAlertResponse:
-        """Answer AcknowledgeAlert; raises Refused INVALID_REQUEST, RESOURCE_NOT_FOUND."""
+        """Answer AcknowledgeAlert; raises Refused INVALID_REQUEST, RESOURCE_NOT_FOUND, and
+        STATE_CONFLICT for one that was acknowledged by another or with another note."""
         require(note_faults("note", request.note, _MOST_NOTE))
-        named = _ID.fullmatch(request.alert_id)
+        named, by = _ID.fullmatch(request.alert_id), actor(caller)
         alert = named and await asyncio.to_thread(
             self._alerts.acknowledge,
             int(named[1]),
-            actor(caller),
+            by,
             request.note,
             self._clock.now(),
         )
         if not alert:
             raise missing("No alert has this alert_id; ListAlerts lists them.")
+        if (alert.acknowledged_by, alert.note) != (by, request.note):
+            raise _acknowledged(alert)
         return pb.AcknowledgeAlertResponse(alert=alert_message(alert))
+
+
+def _acknowledged(alert: Alert) -> Refused:
+    """Return the refusal of another note on an alert. What stands noted may name companies, and
+    refusals name none."""
+    by, at = alert.acknowledged_by, utc_text(alert.acknowledged_at)
+    return Refused(
+        RefusalReason.REFUSAL_REASON_STATE_CONFLICT,
+        f"{by} acknowledged this alert at {at}, and your note was not kept;"
+        " ListAlerts with show_acknowledged tells what was noted.",
+        metadata={"acknowledged_by": by, "acknowledge_time": at},
+    )
 
 
 def own_alert_message(alert: Alert) -> pb.Alert:

@@ -36,8 +36,8 @@ class SqlAlerts:
             return connection.execute(query).all()
 
     def acknowledge(self, number: int, by: str, note: str, now: int) -> Alert | None:
-        """Return an alert once it is acknowledged, as it was where it had been; None where there
-        is none."""
+        """Return an alert as it is acknowledged now: by this call, or as it had been before; None
+        where there is none."""
         own = ALERTS.c.number == number
         with bounded(self._engine) as connection:
             acknowledged = connection.execute(

@@ -119,7 +119,7 @@ class _Door:
         """Return what shows a page; others are asked to sign in."""
 
         async def served(request: Request) -> Response:
-            visit = await self._visit(request)
+            visit = await self._visit(request, request.url.path)
             return visit if isinstance(visit, Response) else await serve(visit)
 
         return served
@@ -132,9 +132,9 @@ class _Door:
         """
 
         async def served(request: Request) -> Response:
-            visit = await self._visit(request)
             place = f"/console{shown_at.format(**request.path_params)}"
             place = entering.ENTRANCE.place_of(place)
+            visit = await self._visit(request, place)
             language = language_of(request)
             if isinstance(visit, Response):
                 return see_other(addressed(place, language, over="1"))
@@ -150,7 +150,7 @@ class _Door:
 
         return served
 
-    async def _visit(self, request: Request) -> Visit | Response:
+    async def _visit(self, request: Request, place: str) -> Visit | Response:
         browser = await self._sign_in.browser(request)
         language = language_of(request)
         if browser.identity is None:
@@ -177,4 +177,5 @@ class _Door:
             identity,
             administrator,
             self._parts.clock.now(),
+            place,
         )

@@ -1,8 +1,8 @@
 """One request of an administrator who is signed in, and how it is answered."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal, TypeVar
+from dataclasses import dataclass, replace
+from typing import Any, Literal, NamedTuple, Self, TypeVar
 
 from google.protobuf.message import Message
 from starlette.requests import Request
@@ -11,7 +11,7 @@ from starlette.responses import Response
 from gateway.console.parts import ConsoleParts
 from gateway.console.tabs import TABS
 from gateway.console.words import DONE, REFUSED, stopped
-from gateway.pages.addresses import addressed, kept_query, same_page
+from gateway.pages.addresses import addressed, kept_query
 from gateway.pages.forms import posted_here
 from gateway.pages.moments import moment
 from gateway.pages.rendering import Language, Pages, see_other
@@ -27,9 +27,20 @@ Deed = Literal["open", "step-up", "closed"]
 _Answer = TypeVar("_Answer", bound=Message)
 
 
+class Refusal(NamedTuple):
+    """Why the form that a page answers was refused: an HTTP status, and what the page tells."""
+
+    status: int
+    told: str
+
+
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """A request by ``administrator``, who signed in as ``identity`` in ``browser``."""
+    """A request by ``administrator``, who signed in as ``identity`` in ``browser``.
+
+    ``place`` is the path of the page that is asked for, or that the posted form stands on;
+    ``refusal`` why that form was refused, where the page is shown to tell it.
+    """
 
     parts: ConsoleParts
     pages: Pages
@@ -39,6 +50,12 @@ class Visit:
     identity: Identity
     administrator: Administrator
     now: int
+    place: str
+    refusal: Refusal | None = None
+
+    def refused(self, status: int, told: str) -> Self:
+        """Return this request as one whose form was refused, for the page to tell."""
+        return replace(self, refusal=Refusal(status, told))
 
     def say(self, zh: str, en: str) -> str:
         """Return the words of the page's language."""
@@ -93,18 +110,20 @@ class Visit:
         """Return the answer to a form that was taken: on to a page of the console."""
         return see_other(self.at(path, **query))
 
-    def page(self, template: str, *, tab: str, status: int = 200, **content: object) -> Response:
+    def page(self, template: str, *, tab: str, **content: object) -> Response:
         """Return a page below ``tab`` within the frame of the console."""
         browser, query = self.browser, self.request.query_params
+        kept, refusal = kept_query(self.request), self.refusal
+        told = _told(REFUSED.get(query.get("refused", "")), self.language)
         return self.pages.page(
             template,
             self.language,
-            status=status,
+            status=refusal.status if refusal else 200,
             at=self.at,
             token=self.token,
             when=self.when,
-            here=self.request.url.path,
-            query=kept_query(self.request),
+            here=self.place,
+            query=kept,
             administrator=self.administrator,
             sign_out_token=browser.form_token("sign-out"),
             stay=staying(
@@ -112,7 +131,7 @@ class Visit:
                 browser.idle_at,
                 browser.over_at,
                 self.language,
-                link=same_page(self.request, self.language),
+                link=addressed(self.place, self.language, **kept),
             ),
             tabs=self._tabs(),
             tab=tab,
@@ -120,12 +139,10 @@ class Visit:
                 stopped(brake.reach, brake.target, self.language)
                 for brake in self.parts.view().authority.brakes.engaged()
             ],
-            step_up=addressed(
-                "/console/sign-in", self.language, to=self.request.url.path, strong="1"
-            ),
+            step_up=addressed("/console/sign-in", self.language, to=self.place, strong="1"),
             done=_told(DONE.get(query.get("done", "")), self.language),
             proposed=query.get("done", "") == "proposed",
-            refused=_told(REFUSED.get(query.get("refused", "")), self.language),
+            refused=refusal.told if refusal else told,
             forms_lead_to=(),
             **content,
         )

@@ -17,6 +17,7 @@ from gateway.alerts.service import AlertService
 from gateway.alerts.store import SqlAlerts
 from gateway.alerts.tables import HOURS
 from gateway.alerts.watcher import KEPT_DAYS, ROWS_AT_ONCE, AlertWatcher
+from gateway.authenticate.caller import Caller
 from gateway.config import ConfigRefused
 from gateway.federation.asking.use_store import RegionUses
 from gateway.meter.decisions import DecisionIds
@@ -25,6 +26,7 @@ from gateway.meter.delivery import START, Delivering, DeliveryKey
 from gateway.meter.ledger import UsageLedger
 from gateway.meter.model import LineCount
 from gateway.meter.settler import DeliverySettler
+from gateway.settle.month import utc_text
 from gateway.storage.engines import Engines, reading
 from tests.administration.world import CALLER
 from tests.clock import NOW, StandingClock
@@ -253,10 +255,37 @@ async def test_an_alert_is_acknowledged_once_and_listed_on_demand(watched: Watch
     assert (done.note, done.acknowledge_time.seconds) == ("a new customer", NOW + 5)
     assert done.acknowledged_by
     watched.clock.at += 5
-    again = pb.AcknowledgeAlertRequest(alert_id=oldest.alert_id, note="something else")
-    assert (await watched.alerts.acknowledge_alert(again, CALLER)).alert == done
+    assert (await watched.alerts.acknowledge_alert(request, CALLER)).alert == done
     assert await watched.listed() == [newest]
     assert await watched.listed(show_acknowledged=True) == [newest, done]
+
+
+@always_on_postgresql
+@pytest.mark.parametrize(
+    ("note", "by"),
+    [("something else", CALLER), ("a new customer", CALLER._replace(client_id="colleague"))],
+    ids=["another note", "another person"],
+)
+async def test_whoever_acknowledges_second_is_told_that_their_note_was_not_kept(
+    watched: Watched, note: str, by: Caller
+) -> None:
+    watched.use([0], [1], [2])
+    watched.watch()
+    (alert,) = await watched.listed()
+    first = pb.AcknowledgeAlertRequest(alert_id=alert.alert_id, note="a new customer")
+    done = (await watched.alerts.acknowledge_alert(first, CALLER)).alert
+    second = pb.AcknowledgeAlertRequest(alert_id=alert.alert_id, note=note)
+    with pytest.raises(Refused) as refusal:
+        await watched.alerts.acknowledge_alert(second, by)
+    assert refusal.value.reason == RefusalReason.REFUSAL_REASON_STATE_CONFLICT
+    at = utc_text(NOW)
+    assert refusal.value.message.startswith(
+        f"{done.acknowledged_by} acknowledged this alert at {at}"
+    )
+    told = {"acknowledged_by": done.acknowledged_by, "acknowledge_time": at}
+    assert refusal.value.metadata == told
+    assert "a new customer" not in str(refusal.value.__dict__)
+    assert await watched.listed(show_acknowledged=True) == [done]
 
 
 @always_on_postgresql

@@ -65,3 +65,23 @@ async def test_every_kind_of_alert_is_told_and_one_is_acknowledged(world: World)
     assert "a new &lt;customer&gt;" in page.text
     page = await world.see("/alerts?lang=en")
     assert "Sweep over subjects" in page.text
+
+
+async def test_whoever_acknowledges_second_is_told_which_note_stands(world: World) -> None:
+    raise_alerts(world)
+    await world.sign_in(LICENSER)
+    tabs = [await world.see("/alerts?lang=en") for _ in range(2)]
+    await world.send(tabs[0], "/acknowledge", reason="looked <into>")
+    again = await world.send(tabs[1], "/acknowledge", reason="looked <into>")
+    assert "Acknowledged." in again.text
+    second = await world.send(tabs[1], "/acknowledge", reason="my <own>")
+    assert second.status_code == 409
+    told = second.text.partition('role="alert"')[2].partition("</p>")[0]
+    assert "administrator:zhang-li acknowledged this alert on " in told
+    assert "with the note “looked &lt;into&gt;”" in told
+    assert "Yours was not kept: “my &lt;own&gt;”" in told
+    # It is the page of alerts, from which one goes on.
+    assert 'href="/console/alerts"' in second.text
+    waiting = (await world.see("/alerts?lang=en")).text.count("/acknowledge")
+    assert second.text.count("/acknowledge") == waiting
+    assert "my &lt;own&gt;" not in (await world.see("/alerts?all=1")).text

@@ -64,8 +64,10 @@ class AlertServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def AcknowledgeAlert(self, request, context):
-        """Says that somebody has looked into an alert, and what came of it. Asked again for one
-        that was acknowledged it returns that one. Needs scope alerts:acknowledge.
+        """Says that somebody has looked into an alert, and what came of it. Asked again by the same with
+        the same note it returns the alert; one that was acknowledged by another or with another note is
+        refused as STATE_CONFLICT, whose metadata tell acknowledged_by and acknowledge_time. Needs scope
+        alerts:acknowledge.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -41,8 +41,10 @@ class AlertServiceStub:
     the operator itself.
     """
     AcknowledgeAlert: _grpc.UnaryUnaryMultiCallable[_alert_service_pb2.AcknowledgeAlertRequest, _alert_service_pb2.AcknowledgeAlertResponse]
-    """Says that somebody has looked into an alert, and what came of it. Asked again for one
-    that was acknowledged it returns that one. Needs scope alerts:acknowledge.
+    """Says that somebody has looked into an alert, and what came of it. Asked again by the same with
+    the same note it returns the alert; one that was acknowledged by another or with another note is
+    refused as STATE_CONFLICT, whose metadata tell acknowledged_by and acknowledge_time. Needs scope
+    alerts:acknowledge.
     """
 
 @_typing.type_check_only
@@ -58,8 +60,10 @@ class AlertServiceAsyncStub(AlertServiceStub):
     the operator itself.
     """
     AcknowledgeAlert: _aio.UnaryUnaryMultiCallable[_alert_service_pb2.AcknowledgeAlertRequest, _alert_service_pb2.AcknowledgeAlertResponse]  # type: ignore[assignment]
-    """Says that somebody has looked into an alert, and what came of it. Asked again for one
-    that was acknowledged it returns that one. Needs scope alerts:acknowledge.
+    """Says that somebody has looked into an alert, and what came of it. Asked again by the same with
+    the same note it returns the alert; one that was acknowledged by another or with another note is
+    refused as STATE_CONFLICT, whose metadata tell acknowledged_by and acknowledge_time. Needs scope
+    alerts:acknowledge.
     """
 
 class AlertServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -84,8 +88,10 @@ class AlertServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _alert_service_pb2.AcknowledgeAlertRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_alert_service_pb2.AcknowledgeAlertResponse, _abc.Awaitable[_alert_service_pb2.AcknowledgeAlertResponse]]:
-        """Says that somebody has looked into an alert, and what came of it. Asked again for one
-        that was acknowledged it returns that one. Needs scope alerts:acknowledge.
+        """Says that somebody has looked into an alert, and what came of it. Asked again by the same with
+        the same note it returns the alert; one that was acknowledged by another or with another note is
+        refused as STATE_CONFLICT, whose metadata tell acknowledged_by and acknowledge_time. Needs scope
+        alerts:acknowledge.
         """
 
 def add_AlertServiceServicer_to_server(servicer: AlertServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
