@@ -21,12 +21,13 @@ class Told(NamedTuple):
 
 async def show(visit: Visit) -> Response:
     """Show a page of alerts, those that nobody has looked into or all."""
-    everything = visit.request.query_params.get("all") == "1"
+    where = _where(visit)
+    everything, token = where["all"] == "1", where["page"]
     listed = await visit.ask(
         pb.ListAlertsRequest(
             show_acknowledged=everything,
             page_size=20,
-            page_token=visit.request.query_params.get("page", ""),
+            page_token=token,
         ),
         pb.ListAlertsResponse,
     )
@@ -35,6 +36,7 @@ async def show(visit: Visit) -> Response:
         tab="/alerts",
         alerts=[_told(visit, alert) for alert in listed.alerts],
         everything=everything,
+        where=where,
         more=listed.next_page_token,
         may_acknowledge=visit.deed(pb.AcknowledgeAlertRequest),
     )
@@ -56,7 +58,14 @@ async def acknowledge(visit: Visit) -> Response:
         if stands is None:
             raise
         return await show(visit.refused(409, stands + _not_kept(visit, note)))
-    return visit.sent_on("/alerts", done="acknowledged")
+    return visit.sent_on("/alerts", done="acknowledged", **_where(visit))
+
+
+def _where(visit: Visit) -> dict[str, str]:
+    """Return the query of the page that is shown, or whose form was sent: forms carry it in their
+    address, so that one goes on where one was."""
+    query = visit.request.query_params
+    return {"all": "1" if query.get("all") == "1" else "", "page": query.get("page", "")}
 
 
 async def _noted(visit: Visit, alert_id: str) -> str | None:

@@ -1,5 +1,9 @@
 """Alerts at the console: shown in words and numbers, looked into, and never whose records."""
 
+import re
+from html import unescape
+from urllib.parse import urlencode, urljoin
+
 import pytest
 from sqlalchemy import delete, insert
 
@@ -16,8 +20,8 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 WHY = "a new <customer>"
 
 
-def raise_alerts(world: World) -> None:
-    """Raise one alert of each kind."""
+def raise_alerts(world: World, hours: int = 1) -> None:
+    """Raise one alert of each kind in each of that many hours."""
     installation = world.installation
     with (
         engines_of(installation.database, installation.home.root) as engines,
@@ -30,7 +34,7 @@ def raise_alerts(world: World) -> None:
                 {
                     "operator_id": OPERATOR_ID,
                     "kind": kind,
-                    "hour": 1,
+                    "hour": hour,
                     "purpose": (
                         Purpose.PURPOSE_BIDDING
                         if kind == AlertKind.ALERT_KIND_PURPOSE_DRIFT
@@ -43,6 +47,7 @@ def raise_alerts(world: World) -> None:
                     "acknowledged_by": "",
                     "note": "",
                 }
+                for hour in range(hours)
                 for kind in AlertKind.values()
                 if kind
             ],
@@ -85,3 +90,38 @@ async def test_whoever_acknowledges_second_is_told_which_note_stands(world: Worl
     waiting = (await world.see("/alerts?lang=en")).text.count("/acknowledge")
     assert second.text.count("/acknowledge") == waiting
     assert "my &lt;own&gt;" not in (await world.see("/alerts?all=1")).text
+
+
+@pytest.mark.parametrize("every", [{}, {"all": "1"}], ids=["waiting", "all"])
+async def test_one_goes_on_where_one_acknowledged(world: World, every: dict[str, str]) -> None:
+    raise_alerts(world, hours=2)
+    await world.sign_in(LICENSER)
+    first = await world.see(f"/alerts?{urlencode(every)}")
+    link = unescape(re.findall(r'href="([^"]+)">下一页', first.text)[0])
+    page = await world.browser.go(urljoin(str(first.url), link))
+    shown = dict(page.url.params)
+    assert shown == {**every, "page": shown["page"]}
+    count = page.text.count("/acknowledge")
+    for left in reversed(range(count)):
+        page = await world.send(page, "/acknowledge", reason=WHY)
+        assert dict(page.url.params) == {**shown, "done": "acknowledged"}
+        assert page.text.count("/acknowledge") == left
+    assert ("这一页没有提示了。" in page.text) is (not every)
+    link = unescape(re.findall(r'href="([^"]+)">第一页', page.text)[0])
+    assert (await world.browser.go(urljoin(str(page.url), link))).text.count("/acknowledge") == 20
+
+
+async def test_whatever_page_a_form_names_it_leads_to_alerts(world: World) -> None:
+    raise_alerts(world)
+    await world.sign_in(LICENSER)
+    page = await world.see("/alerts")
+    action, token = re.findall(
+        r'action="([^"]+/acknowledge)".*?name="token" value="([^"]+)"', page.text, re.DOTALL
+    )[0]
+    elsewhere = urlencode({"page": "//elsewhere.invalid/", "all": "\r\nx: y", "to": "/x"})
+    sent = await world.browser.go(
+        urljoin(str(page.url), f"{action}?{elsewhere}"), token=token, reason=WHY
+    )
+    assert (sent.url.host, sent.url.path) == (page.url.host, "/console/alerts")
+    assert dict(sent.url.params) == {"page": "//elsewhere.invalid/", "done": "acknowledged"}
+    assert sent.status_code == (await world.see("/alerts?page=other")).status_code == 404
