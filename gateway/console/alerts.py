@@ -7,7 +7,7 @@ from starlette.responses import Response
 from creditgate.refusal import Refused
 from creditgate.v1 import alert_service_pb2 as pb
 from creditgate.v1.refusal_pb2 import RefusalReason
-from gateway.console.visit import Visit
+from gateway.console.visit import Refusal, Visit
 from gateway.pages.alert_words import kind_said, numbers_said
 
 
@@ -57,7 +57,7 @@ async def acknowledge(visit: Visit) -> Response:
         stands = await _noted(visit, alert_id)
         if stands is None:
             raise
-        return await show(visit.refused(409, stands + _not_kept(visit, note)))
+        return await show(visit.refused(Refusal(409, stands + _not_kept(visit, note))))
     return visit.sent_on("/alerts", done="acknowledged", **_where(visit))
 
 

@@ -1,12 +1,13 @@
 """The routes of the console, and what every request to them goes through."""
 
+from collections.abc import Mapping
 from typing import Final
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from creditgate.refusal import Refused, reason_name
+from creditgate.refusal import Refused
 from creditgate.v1.refusal_pb2 import RefusalReason
 from gateway.console import (
     alerts,
@@ -24,8 +25,8 @@ from gateway.console import (
     use,
 )
 from gateway.console.parts import ConsoleParts
+from gateway.console.refused_forms import refusal_of
 from gateway.console.visit import Serve, Visit
-from gateway.console.words import REFUSED
 from gateway.pages.addresses import addressed, kept_query
 from gateway.pages.rendering import Pages, language_of, see_other
 from gateway.pages.troubles import NotShown, Trouble
@@ -60,6 +61,7 @@ SHOWN: Final[tuple[tuple[str, Serve], ...]] = (
     ("/brakes", brakes.show),
 )
 """Paths below the console's, and what shows each."""
+_PAGES: Final[Mapping[str, Serve]] = dict(SHOWN)
 
 DONE: Final[tuple[tuple[str, str, Serve], ...]] = (
     ("/operators/{operator_id}/suspend", "/operators/{operator_id}", operators.suspend),
@@ -128,8 +130,10 @@ class _Door:
         """Return what takes a form of the page ``shown_at``.
 
         Whoever sends it after their session, or has to sign in more strongly for it, comes
-        back to that page, whose forms are new ones; a refusal is told there.
+        back to that page, whose forms are new ones. A refusal is answered by the page itself,
+        with what was entered.
         """
+        show = _PAGES[shown_at]
 
         async def served(request: Request) -> Response:
             place = f"/console{shown_at.format(**request.path_params)}"
@@ -141,12 +145,12 @@ class _Door:
             try:
                 return await serve(visit)
             except Refused as refused:
-                name = reason_name(refused.reason)
                 if refused.reason == _R.REFUSAL_REASON_STEP_UP_REQUIRED:
                     return see_other(addressed("/console/sign-in", language, to=place, strong="1"))
-                if name not in REFUSED:
+                refusal = refusal_of(refused, visit.sent, language)
+                if refusal is None:
                     raise
-                return see_other(addressed(place, language, refused=name))
+                return await show(visit.refused(refusal))
 
         return served
 

@@ -104,15 +104,13 @@ class Net(NamedTuple):
 async def show(visit: Visit) -> Response:
     """Show how clearing stands with each region, a page of clearings, and of open disputes."""
     _require_served(visit)
-    query = visit.request.query_params
+    where = _where(visit)
     listed = await visit.ask(
-        pb.ListClearingsRequest(page_size=20, page_token=query.get("page", "")),
+        pb.ListClearingsRequest(page_size=20, page_token=where["page"]),
         pb.ListClearingsResponse,
     )
     disputes = await visit.ask(
-        pb.ListClearingDisputesRequest(
-            page_size=_MOST_DISPUTES, page_token=query.get("disputes", "")
-        ),
+        pb.ListClearingDisputesRequest(page_size=_MOST_DISPUTES, page_token=where["disputes"]),
         pb.ListClearingDisputesResponse,
     )
     nets = await visit.ask(pb.GetClearingNetsRequest(), pb.GetClearingNetsResponse)
@@ -121,6 +119,7 @@ async def show(visit: Visit) -> Response:
         tab="/clearing",
         peers=[_peer(visit, each) for each in listed.peers],
         cleared=[_cleared(visit, each) for each in listed.clearings],
+        where=where,
         more=listed.next_page_token,
         disputes=[_disputed(visit, each) for each in disputes.disputes],
         more_disputes=disputes.next_page_token,
@@ -180,7 +179,13 @@ async def resolve(visit: Visit) -> Response:
         ),
         pb.ResolveClearingDisputeResponse,
     )
-    return visit.sent_on("/clearing", done="resolved")
+    return visit.sent_on("/clearing", done="resolved", **_where(visit))
+
+
+def _where(visit: Visit) -> dict[str, str]:
+    """Return the query of the page that is shown, or whose form was sent, as `alerts` has it."""
+    query = visit.request.query_params
+    return {"page": query.get("page", ""), "disputes": query.get("disputes", "")}
 
 
 def _require_served(visit: Visit) -> None:

@@ -1,7 +1,7 @@
 """One request of an administrator who is signed in, and how it is answered."""
 
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NamedTuple, Self, TypeVar
 
 from google.protobuf.message import Message
@@ -39,7 +39,8 @@ class Visit:
     """A request by ``administrator``, who signed in as ``identity`` in ``browser``.
 
     ``place`` is the path of the page that is asked for, or that the posted form stands on;
-    ``refusal`` why that form was refused, where the page is shown to tell it.
+    ``sent`` has the fields of that form once it is read, and ``refusal`` says why it was refused,
+    where the page is shown to tell it.
     """
 
     parts: ConsoleParts
@@ -51,11 +52,20 @@ class Visit:
     administrator: Administrator
     now: int
     place: str
+    sent: dict[str, str] = field(default_factory=dict[str, str])
     refusal: Refusal | None = None
 
-    def refused(self, status: int, told: str) -> Self:
+    def refused(self, refusal: Refusal) -> Self:
         """Return this request as one whose form was refused, for the page to tell."""
-        return replace(self, refusal=Refusal(status, told))
+        return replace(self, refusal=refusal)
+
+    def entered(self, action: str) -> Mapping[str, str]:
+        """Return what was entered into the form that is sent to ``action``, so that nobody has to
+        enter again what was refused; nothing for every other form."""
+        refused_here = (
+            self.refusal is not None and action.partition("?")[0] == self.request.url.path
+        )
+        return self.sent if refused_here else {}
 
     def say(self, zh: str, en: str) -> str:
         """Return the words of the page's language."""
@@ -104,7 +114,9 @@ class Visit:
 
         Raises NotShown "changed" for any other, and FormRefused.
         """
-        return await posted_here(self.request, self.browser, " ".join(("console", *purpose)))
+        purposes = " ".join(("console", *purpose))
+        self.sent.update(await posted_here(self.request, self.browser, purposes))
+        return self.sent
 
     def sent_on(self, path: str, **query: str) -> Response:
         """Return the answer to a form that was taken: on to a page of the console."""
@@ -121,6 +133,7 @@ class Visit:
             status=refusal.status if refusal else 200,
             at=self.at,
             token=self.token,
+            entered=self.entered,
             when=self.when,
             here=self.place,
             query=kept,

@@ -32,11 +32,11 @@ DONE: Final[Mapping[str, Words]] = {
 }
 """What a form did, by the word its answer carries."""
 
+NOT_DONE: Final[Words] = ("没有办理：{}。", "Not done: {}.")
+"""That a form was refused, for what is wrong with its fields."""
+
 REFUSED: Final[Mapping[str, Words]] = {
-    "INVALID_REQUEST": (
-        "没有办理：请填写理由，并检查所填内容。",
-        "Not done: give a reason, and check what you entered.",
-    ),
+    "INVALID_REQUEST": ("没有办理：请检查所填内容。", "Not done: check what you entered."),
     "STATE_CONFLICT": (
         "没有办理：当前状态不允许，或者提出人不能自己复核。",
         "Not done: the present state does not allow it, or it is your own proposal.",

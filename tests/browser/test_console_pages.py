@@ -22,6 +22,7 @@ from operators.brakes import BRAKE
 from operators.proposal import PROPOSAL, Proposal
 from sdk.clearings import lines_of, read_clearing
 from tests.braking import brake
+from tests.browser.axe import faults
 from tests.browser.chromium import chromium
 from tests.browser.site import DESKTOP, PHONE, Site, in_either_language, looks, signed_in
 from tests.console.clearings import DISPUTE, REGION, UNTIL, cleared
@@ -171,6 +172,14 @@ async def test_the_brake_is_pulled_and_released_by_the_keyboard_alone(site: Cons
     await page.get_by_role("radio", name="一个目录项的记录").focus()
     await page.keyboard.press("Space")
     await page.get_by_label("目录项", exact=True).select_option(PUBLIC_ITEM)
+    await page.locator("#engage-reason").focus()
+    await page.keyboard.type(" ")
+    await page.keyboard.press("Enter")
+    # What was chosen stands as it was, so that nothing is lost in an emergency.
+    await expect(page.get_by_role("alert")).to_have_text("没有办理：请填写理由，只有空格不算。")
+    await expect(page.get_by_role("radio", name="一个目录项的记录")).to_be_checked()
+    await expect(page.get_by_label("目录项", exact=True)).to_have_value(PUBLIC_ITEM)
+    assert not await faults(page)
     await page.locator("#engage-reason").focus()
     await page.keyboard.type("虚构的紧急情况")
     await page.keyboard.press("Enter")

@@ -1,5 +1,6 @@
 """What is done at the console acts like a call of the contract, under the same rules."""
 
+import re
 from dataclasses import replace
 from uuid import uuid4
 
@@ -11,9 +12,10 @@ from creditgate.v1 import credit_record_service_pb2 as records_pb
 from creditgate.v1 import credit_record_service_pb2_grpc as records_grpc
 from creditgate.v1.operator_service_pb2 import OperatorState
 from gateway.conformance.suspension import Suspensions
+from tests.console.clearings import cleared
 from tests.console.world import LICENSER, PRICING, SECOND, SECURER, World
 from tests.installation import OPERATOR_ID, PUBLIC_ITEM, PURPOSE, company
-from tests.people import age_sessions, browser
+from tests.people import LICENSING, age_sessions, browser
 from tests.reports.asking import reason_of
 from tests.subject.world import caught_up
 
@@ -178,6 +180,76 @@ async def test_what_is_refused_is_told_on_the_page(world: World, fields: dict[st
     assert not world.authority.brakes.engaged()
 
 
+@pytest.mark.parametrize(
+    ("reason", "told"),
+    [
+        (
+            "   ",
+            (
+                "没有办理：请填写理由，只有空格不算。",
+                "Not done: give a reason; blanks alone are none.",
+            ),
+        ),
+        (
+            "\u202eabc",
+            ("没有办理：理由中有看不见的字符", "Not done: the reason has characters that are not"),
+        ),
+        ("a" * 501, ("没有办理：理由太长", "Not done: the reason is too long")),
+    ],
+    ids=["blank", "hidden", "long"],
+)
+async def test_a_refused_form_comes_back_as_it_was_filled_in_and_says_what_to_mend(
+    world: World, reason: str, told: tuple[str, str]
+) -> None:
+    await world.sign_in(SECURER)
+    for words, query in zip(told, ("", "?lang=en"), strict=True):
+        page = await world.see(f"/brakes{query}")
+        assert "checked" not in page.text
+        page = await world.send(
+            page, "/brakes", reach="item", operator="beta", item=PUBLIC_ITEM, reason=reason
+        )
+        assert page.status_code == 400
+        assert words in page.text.partition('role="alert"')[2].partition("</p>")[0]
+        assert re.findall(r'value="(\w+)"[^>]* checked', page.text) == ["item"]
+        assert f'<option value="{PUBLIC_ITEM}" selected>' in page.text
+        assert f'autocomplete="off" value="{reason}">' in page.text
+    assert not world.authority.brakes.engaged()
+    page = await world.see("/brakes?lang=en")
+    page = await world.send(page, "/brakes", reach="everything", reason=reason)
+    # What comes back is a form like any other.
+    page = await world.send(page, "/brakes", reach="everything", reason=WHY)
+    assert "Engaged: every process stops" in page.text
+    assert page.text.count("<details") == 1
+    page = await world.send(page, "/release", reason=reason)
+    assert told[1] in page.text
+    assert page.text.count("<details open>") == page.text.count(f'off" value="{reason}">') == 1
+    # The other language has the page that it stands on.
+    assert 'href="/console/brakes"' in page.text
+    await world.send(page, "/release", reason="over")
+
+
+async def test_what_was_refused_stands_in_its_own_form_alone(world: World) -> None:
+    await world.guard(guarded=True)
+    await world.sign_in(SECURER)
+    page = await world.send(await world.see("/brakes"), "/brakes", reach="everything", reason=WHY)
+    page = await world.browser.sign_in(page, SECURER) if "/release" not in page.text else page
+    await world.send(page, "/release", reason="over")
+    (proposal,) = [each for each in world.authority.proposals.values() if not each.decision]
+    async with browser(world.installation) as visitor:
+        other = replace(world, browser=visitor)
+        page = await other.sign_in(SECOND, f"/proposals/{proposal.proposal_id}")
+        page = await visitor.sign_in(page, SECOND) if "/approve" not in page.text else page
+        page = await other.send(page, "/reject", reason="\u202eno")
+        assert page.text.count('value="\u202eno"') == 1
+        assert 'value="\u202eno"' in page.text.partition("/reject")[2]
+        page = await other.send(page, "/reject", reason="no")
+        assert "已驳回" in page.text
+        page = await other.send(await other.see("/brakes"), "/release", reason="over")
+    await world.guard(guarded=False)
+    page = await world.see("/brakes")
+    await world.send(page, "/release", reason="over")
+
+
 async def test_a_form_sent_after_the_session_is_not_taken(world: World) -> None:
     page = await world.sign_in(SECURER, "/brakes")
     age_sessions(world.installation, idle=100_000)
@@ -194,3 +266,23 @@ async def test_refusals_at_the_console_are_in_the_log_of_refusals(world: World) 
             text("SELECT method FROM refusals WHERE client_id = 'gateway:console'")
         ).all()
     assert ("BrakeService/EngageBrake",) in rows
+
+
+async def test_a_refused_dispute_keeps_whose_version_was_chosen_while_it_is_that_version(
+    world: World,
+) -> None:
+    cleared(world.installation)
+    world.administer(LICENSER, [LICENSING, PRICING])
+    await caught_up()
+    page = await world.sign_in(LICENSER, "/clearing?lang=en")
+    refused = await world.send(page, "/resolve", stands="home", reason=" ")
+    assert "give a reason" in refused.text
+    assert re.findall(r'value="(\w+)"[^>]* checked', refused.text) == ["home"]
+    # Of another version nobody has said yet that it stands.
+    shown = re.sub(r'(name="home_version" value=")[^"]+', r"\1other", page.text)
+    form = shown.partition("/resolve")[2].partition("</form>")[0]
+    hidden = dict(re.findall(r'type="hidden" name="([^"]+)" value="([^"]*)"', form))
+    at = str(refused.url)
+    refused = await world.browser.go(at, **hidden, stands="home", reason=" ")
+    assert "give a reason" in refused.text
+    assert " checked" not in refused.text
