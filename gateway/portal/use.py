@@ -8,11 +8,12 @@ from starlette.responses import Response
 from creditgate.v1 import usage_service_pb2 as pb
 from gateway.pages.agreement_words import agreement_said
 from gateway.pages.charts import Measure, Measures, measures
+from gateway.portal.apart import apart
 from gateway.portal.days import days_chart, used_by_day
 from gateway.portal.quota import quotas
 from gateway.portal.statement import month_shown, statement_of
 from gateway.portal.visit import Visit
-from gateway.settle.month import Month, month_before, month_of, shifted
+from gateway.settle.month import month_before, month_of, shifted
 
 _DAY: Final = 86_400
 
@@ -24,7 +25,8 @@ async def show(visit: Visit) -> Response:
     today = visit.now - visit.now % _DAY
     used = await used_by_day(visit, month.from_, min(month.until, today + _DAY))
     agreed = await visit.ask(pb.GetUsageCosignatureRequest(), pb.GetUsageCosignatureResponse)
-    before = month_before(month)
+    # Behind the days, so that what is used meanwhile is in the statement of a month that is open.
+    statement, before = await statement_of(visit, month), month_before(month)
     return visit.page(
         "use.html",
         agreement=agreement_said(agreed, visit.language),
@@ -35,14 +37,12 @@ async def show(visit: Visit) -> Response:
         quotas=await quotas(visit),
         anew=visit.when(today + _DAY),
         days=days_chart(visit, used),
-        items=await _items(visit, month),
+        apart="" if statement is None else apart(statement, sum(used.values()), visit.language),
+        items=None if statement is None else _items(visit, statement),
     )
 
 
-async def _items(visit: Visit, month: Month) -> Measures | None:
-    statement = await statement_of(visit, month)
-    if statement is None:
-        return None
+def _items(visit: Visit, statement: pb.Statement) -> Measures:
     by_item: Counter[str] = Counter()
     for line in statement.lines:
         by_item[line.item] += line.entries

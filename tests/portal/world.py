@@ -1,6 +1,6 @@
 """A gateway whose portal is visited."""
 
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from hashlib import sha256
@@ -56,26 +56,28 @@ class PortalWorld(World):
 
         The records are those of `use`, which comes first.
         """
+        now = self.installation.clock.now()
+        for day in range(1, days + 1):
+            self.used_at(now - day * 86_400, [1, 2, 3][: 1 + day * day % 3])
+
+    def used_at(self, at: int, entries: Sequence[int]) -> None:
+        """Enter into the ledger that records were used at an instant (seconds, UTC).
+
+        They are of those of `use`, which comes first.
+        """
         records, now = self.installation.engines.records, self.installation.clock.now()
         disclosed = DisclosureStore(records)
         (line_no,) = disclosed.lines()
-        ledger = UsageLedger(records, self.installation.clock, RECEIPTS)
-        for day in range(1, days + 1):
-            entries = [1, 2, 3][: 1 + day * day % 3]
-            line = LineCount(line_no, len(entries), PRICE)
-            (outcome,) = ledger.commit(
-                [
-                    claim(
-                        f"before-{day}",
-                        entries,
-                        lines=(line,),
-                        served_at=now - day * 86_400,
-                        good_until=now + 60,
-                        disclosure_sequence=disclosed.head(),
-                    )
-                ]
-            )
-            assert isinstance(outcome, Charged), outcome
+        made = claim(
+            f"at-{at}",
+            entries,
+            lines=(LineCount(line_no, len(entries), PRICE),),
+            served_at=at,
+            good_until=now + 60,
+            disclosure_sequence=disclosed.head(),
+        )
+        (outcome,) = UsageLedger(records, self.installation.clock, RECEIPTS).commit([made])
+        assert isinstance(outcome, Charged), outcome
 
     def used_elsewhere(self, region: str, consent: str) -> None:
         """Enter into the ledger a record of another region that a question was given under a consent.
