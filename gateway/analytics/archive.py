@@ -57,8 +57,8 @@ SCHEMA: Final = pa.schema(
         pa.field("fee_micro_yuan", pa.int64(), nullable=False),
     ]
 )
-"""Columns of the archive; ``month`` is the one that pays, money at list price. Of reversals
-records and fees are negative."""
+"""Columns of the archive; ``month`` is that of the use, whichever statement pays, and money at list
+price. Of reversals records and fees are negative."""
 
 
 class ArchiveBusy(RuntimeError):

@@ -25,7 +25,8 @@ def event_of(use: Use, issuer: str) -> dict[str, Any]:
     """Return the CloudEvent of a use: always the same one.
 
     ``source`` and ``id`` together never name another use; ``subject`` is the operator that
-    pays. Money is in micro-yuan, at the list price of serving.
+    pays, ``month`` that of the use, whichever statement has it. Money is in micro-yuan, at the
+    list price of serving.
     """
     return {
         "specversion": "1.0",

@@ -8,11 +8,12 @@ class Use(NamedTuple):
 
     ``usage_index`` is the answer's place in the operator's usage log, ``line`` the use's in
     the answer, from 0; ``kind`` a UsageKind, ``purpose`` a Purpose. ``at`` is when the row was
-    written, ``rated_at`` when the answer was given that it is or credits: its month is the one
-    that pays (seconds, UTC). ``records`` and ``fee`` (micro-yuan, at list price) are negative
-    in a reversal, whose ``reversed_index`` is the place of the answer credited, else None.
-    ``request_id`` is the operator's own; of another region's records ``region_request_id`` is that
-    which the region was asked with, as the usage log has it, "" of own ones.
+    written, ``rated_at`` when the answer was given that it is or credits: its month is that of
+    the use, whichever statement pays (seconds, UTC). ``records`` and ``fee`` (micro-yuan, at list
+    price) are negative in a reversal, whose ``reversed_index`` is the place of the answer credited,
+    else None. ``request_id`` is the operator's own; of another region's records
+    ``region_request_id`` is that which the region was asked with, as the usage log has it, "" of
+    own ones.
     """
 
     operator_id: str

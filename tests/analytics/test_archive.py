@@ -44,7 +44,9 @@ def _used(ledger: Ledger) -> None:
     ledger.give_back("r-3", NOW + _MONTH)
 
 
-def test_every_use_is_archived_once_in_the_month_that_pays(ledger: Ledger, tmp_path: Path) -> None:
+def test_every_use_is_archived_once_in_the_month_it_was_made_in(
+    ledger: Ledger, tmp_path: Path
+) -> None:
     folder = tmp_path / "archive"
     _used(ledger)
     assert extend(folder, ledger.engines.records) == (6, 2)

@@ -50,7 +50,7 @@ def test_event_has_what_cloudevents_require() -> None:
     assert all(re.fullmatch("[a-z0-9]{1,20}", name) for name in event)
 
 
-def test_credit_is_of_the_month_that_pays() -> None:
+def test_credit_is_of_the_month_of_the_use_it_gives_back() -> None:
     event = event_of(CREDIT, ISSUER)
     assert event["time"].startswith("2026-04-02")
     assert event["data"]["month"] == "2026-03"
