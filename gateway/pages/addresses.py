@@ -7,7 +7,7 @@ from starlette.requests import Request
 from gateway.pages.rendering import Language
 
 
-def addressed(path: str, language: Language, **query: str) -> str:
+def addressed(path: str, language: Language, /, **query: str) -> str:
     """Return ``path`` with ``query``, in ``language``."""
     given = {name: value for name, value in query.items() if value}
     if language == "en":

@@ -140,3 +140,11 @@ async def test_an_address_of_no_page_is_told_in_words(
             assert words in shown.text
         english = await stranger.http.request(method, world.url(f"{path}?lang=en"))
         assert "<h1>There is no such page</h1>" in english.text
+
+
+async def test_a_query_of_any_name_is_no_failure(world: World) -> None:
+    page = await world.sign_in(LICENSER, "")
+    for name in ("path", "language", "self"):
+        page = await world.see(f"?{name}=x")
+        assert page.status_code == 200
+        assert f"{name}=x" in page.text
