@@ -83,7 +83,15 @@ def credits_of(statement: pb.Statement, language: Language) -> list[Part]:
 
 def _why(note: pb.CreditNote, language: Language) -> str:
     if not note.trued_up_month:
-        return note.reason
+        if note.created_by:
+            return note.reason
+        return said(
+            language,
+            (
+                f"此项使用曾有争议，双方地区清算时已商定应计多少（{note.reason}）",
+                f"both regions agreed in clearing what a disputed use counts ({note.reason})",
+            ),
+        )
     return said(
         language,
         (

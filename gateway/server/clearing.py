@@ -12,12 +12,14 @@ from gateway.federation.clearing.attempts import SqlAttempts
 from gateway.federation.clearing.calling import ClearingCalls
 from gateway.federation.clearing.ceilings import CeilingService
 from gateway.federation.clearing.clerk import ClearingClerk
+from gateway.federation.clearing.conceded import ConcededUses
 from gateway.federation.clearing.desk import ClearingDesk
 from gateway.federation.clearing.dispute_service import DisputeService
 from gateway.federation.clearing.dispute_store import SqlDisputes
 from gateway.federation.clearing.evidence import DisputeEvidence
 from gateway.federation.clearing.evidence_store import SqlEvidence
 from gateway.federation.clearing.follower import ClearingFollower
+from gateway.federation.clearing.giving_back import GivingBack
 from gateway.federation.clearing.handing_back import HandingBack
 from gateway.federation.clearing.ledger import RegionLedger
 from gateway.federation.clearing.own_side import OwnSides
@@ -30,6 +32,7 @@ from gateway.federation.clearing.time_plans import SqlTimePlans
 from gateway.server.asking import Ways
 from gateway.server.grounds import Grounds
 from gateway.server.line import Line
+from gateway.server.settling import crediting
 from gateway.server.trust import Trust
 from gateway.settlement.region_entries import RegionEntries
 from gateway.shares import Shares
@@ -105,6 +108,15 @@ def _parts(grounds: Grounds) -> _Parts:
     )
 
 
+def _giving_back(grounds: Grounds, parts: _Parts) -> GivingBack:
+    return GivingBack(
+        parts.clearings,
+        ConcededUses(parts.ledger, parts.clearings, parts.disputes, grounds.issuer),
+        crediting(grounds.engines, grounds.log_keys, grounds.clock),
+        grounds.feed.current,
+    )
+
+
 def _operators(grounds: Grounds) -> Mapping[str, str]:
     """Return what operator each region is here that was ever known, "" for none."""
     regions = grounds.feed.current().authority.regions
@@ -138,6 +150,7 @@ def clearing_served(
         parts.keys,
         parts.reckoning,
         parts.attempts,
+        lambda: line.tell(CLEARING),
     )
     disputes = DisputeService(
         parts.clearings, parts.disputes, parts.kept, parts.amounts, grounds.clock
@@ -187,6 +200,7 @@ async def clearing_kept(
             parts.ledger,
             parts.evidence,
             clerk,
+            _giving_back(grounds, parts),
             trust.regions,
             lambda: _operators(grounds),
             grounds.clock,

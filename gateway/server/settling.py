@@ -17,6 +17,7 @@ from gateway.settlement.closing import Closer
 from gateway.settlement.credit import evidence_verifier
 from gateway.settlement.credit_service import CreditService
 from gateway.settlement.credit_store import SqlCreditNotes
+from gateway.settlement.crediting import Crediting
 from gateway.settlement.journal_store import SqlJournal
 from gateway.settlement.month_use import LedgerMonths
 from gateway.settlement.own_log import OwnLog
@@ -46,8 +47,7 @@ def settling(
     Raises as `LogKeys.of`.
     """
     months, closings = LedgerMonths(engines.records), SqlClosings(engines.evidence)
-    notes = SqlCreditNotes(engines.evidence)
-    closer = Closer(months, closings, notes, SqlAuthorityLog(engines.authority))
+    closer = _closer(engines)
     # Working out a month takes a thread for long: apart, so that looking is never behind it.
     working, looking = Shares("statements"), Shares("settlement")
     stack.callback(working.close)
@@ -77,17 +77,29 @@ def settling(
                 clock,
                 looking,
             ),
-            CreditService(
-                evidence_verifier(links.keys, OwnLog(engines.records).uses),
-                notes,
-                months,
-                closer,
-                feed,
-                clock,
-                working,
-            ),
+            CreditService(crediting(engines, log_keys, clock), feed, working),
         ],
     }
+
+
+def crediting(engines: Engines, log_keys: LogKeys, clock: Clock) -> Crediting:
+    """Return what makes credit notes."""
+    return Crediting(
+        evidence_verifier(log_keys.links(LogId.USAGE).keys, OwnLog(engines.records).uses),
+        SqlCreditNotes(engines.evidence),
+        LedgerMonths(engines.records),
+        _closer(engines),
+        clock,
+    )
+
+
+def _closer(engines: Engines) -> Closer:
+    return Closer(
+        LedgerMonths(engines.records),
+        SqlClosings(engines.evidence),
+        SqlCreditNotes(engines.evidence),
+        SqlAuthorityLog(engines.authority),
+    )
 
 
 def _former_signers(file: Path, links: LogLinks) -> list[FormerSigner]:

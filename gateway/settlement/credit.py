@@ -1,6 +1,6 @@
 """Credit notes: what evidence proves to be overcharged, and whom it is taken back from. Pure.
 
-Evidence proves what a use ought to count. Given back is what the month of the use costs more as
+Evidence proves what a use ought to count, and so does a clearing that both regions signed. Given back is what the month of the use costs more as
 the ledger has it than it would as it ought to be, by the plans and rules of that time; taken
 back is what each beneficiary has more by it. What was given back of the month before is taken
 off. Where the month comes to another sum later, closing puts that right (`gateway.settlement.truing`).
@@ -36,7 +36,7 @@ from creditgate.v1.usage_service_pb2 import CreditNote, Statement
 from gateway.settle.explain import yuan
 from gateway.settle.usage import use_name
 from gateway.settlement.credited import credited_lines
-from gateway.settlement.right_lines import Overcharge
+from gateway.settlement.right_lines import AGREED, Overcharge
 from gateway.settlement.statement_credit import WrongStatement
 from gateway.settlement.truing import left_to_give
 
@@ -52,6 +52,11 @@ _WHY: Final[Mapping[int, tuple[str, str]]] = {
     MISCOUNTED: (
         "计量日志第 {index} 项的费用与其条目不符",
         "use {index} of the log charges more than it counts",
+    ),
+    AGREED: (
+        "计量日志第 {index} 项在地区间清算中已由双方商定按另一数额计（争议 {dispute}）",
+        "use {index} of the log counts otherwise, as both regions agreed in clearing (dispute"
+        " {dispute})",
     ),
 }
 _NOTHING: Final = "give evidence that proves an overcharge"
@@ -110,12 +115,14 @@ def credit_note(
     charged: Statement,
     right: Statement,
     earlier: Iterable[CreditNote],
+    dispute: str = "",
 ) -> CreditNote:
     """Return the credit note of an overcharge; who, when and why are left open.
 
     ``charged`` is the month of the use as it is rated, ``right`` as it ought to be, with all
     that is proven put right. ``earlier`` are the notes about uses of that month, and those that put
-    them right. Where nothing is left to give back it is one of nothing.
+    them right. ``dispute`` is that of what regions agreed on. Where nothing is left to give back it
+    is one of nothing.
     """
     given = list(earlier)
     found = left_to_give(charged, right, given)
@@ -123,6 +130,7 @@ def credit_note(
         return CreditNote(operator_id=charged.operator_id)
     told = {
         "index": str(overcharge.usage_index),
+        "dispute": dispute,
         "month": charged.month,
         "before": yuan(charged.total_micro_yuan),
         "after": yuan(right.total_micro_yuan),

@@ -11,12 +11,15 @@ RightLines = Mapping[int, Sequence[UsageLine]]
 """What uses ought to count, by their place in the operator's log."""
 NONE: Final[RightLines] = {}
 """All uses are right."""
+AGREED: Final = -1
+"""The kind of what no evidence proves: another region and this one have signed in clearing what a use
+counts."""
 
 
 class Overcharge(NamedTuple):
     """A use that is proven to be overcharged, and what it ought to count.
 
-    ``kind`` is a UsageEvidenceKind that convicts.
+    ``kind`` is a UsageEvidenceKind that convicts, or `AGREED`.
     """
 
     kind: int

@@ -39,7 +39,12 @@ STATEMENT = pb.Statement(
         )
     ],
     credit_notes=[
-        pb.CreditNote(credit_note_id="c-1", amount_micro_yuan=2_500_000, reason="charged twice")
+        pb.CreditNote(
+            credit_note_id="c-1",
+            amount_micro_yuan=2_500_000,
+            reason="charged twice",
+            created_by="admin",
+        )
     ],
     due_shares=[
         pb.RevenueShare(beneficiary="platform", amount_micro_yuan=1_500_001),
@@ -83,6 +88,14 @@ def test_note_that_closing_made_says_why_itself() -> None:
     ]
     (part,) = credits_of(statement, "en")
     assert part.why == "what is given back of 2099-03 is reckoned anew"
+
+
+def test_note_that_clearing_made_says_in_which_dispute() -> None:
+    note = pb.CreditNote(credit_note_id="c-3", amount_micro_yuan=5, reason="dispute-0f")
+    statement = pb.Statement(credit_notes=[note])
+    (zh,), (en,) = (credits_of(statement, language) for language in ("zh", "en"))
+    assert zh.why == "此项使用曾有争议，双方地区清算时已商定应计多少（dispute-0f）"
+    assert en.why == "both regions agreed in clearing what a disputed use counts (dispute-0f)"
 
 
 def test_shares_are_told_greatest_first() -> None:

@@ -19,6 +19,7 @@ from gateway.settlement.checking import check_month
 from gateway.settlement.credit import Verifier, evidence_verifier
 from gateway.settlement.credit_service import CreditService
 from gateway.settlement.credit_store import SqlCreditNotes
+from gateway.settlement.crediting import Crediting
 from gateway.settlement.ledger_month import NOWHERE
 from gateway.settlement.own_log import OwnLog
 from gateway.settlement.request import require_credit
@@ -78,15 +79,14 @@ class Desk:
         self, months: Months, engines: Engines, shares: Shares, verify: Verifier | None = None
     ) -> None:
         self.clock = StandingClock(MARCH + 5)
-        self._service = CreditService(
+        crediting = Crediting(
             verify or evidence_verifier(KEY.verifier, OwnLog(engines.records).uses),
             SqlCreditNotes(engines.evidence),
             months.months,
             months.closer,
-            months.feed,
             self.clock,
-            shares,
         )
+        self._service = CreditService(crediting, months.feed, shares)
 
     async def ask(
         self, evidence: bytes, request_id: str = "r", operator_id: str = "alpha"

@@ -4,6 +4,8 @@ What is proposed is looked for in this region's own ledger once more. What the o
 the answers that differ is kept from the comparison on: where it is lost, all is compared anew.
 """
 
+from collections.abc import Callable
+
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from creditgate.clearing import Clearing
@@ -40,7 +42,8 @@ from sdk.documents import DocumentRefused, require_past
 
 
 class ClearingDesk:
-    """Serves the methods of FederationService by which regions agree; one event loop's own."""
+    """Serves the methods of FederationService by which regions agree; one event loop's own.
+    ``agreed`` tells whoever gives back what was conceded that a clearing was signed."""
 
     def __init__(
         self,
@@ -51,7 +54,9 @@ class ClearingDesk:
         keys: ClearingKeys,
         reckoning: Reckoning,
         attempts: SqlAttempts,
+        agreed: Callable[[], None],
     ) -> None:
+        self._agreed = agreed
         self._asked = asked
         self._reckoning = reckoning
         self._attempts = attempts
@@ -104,6 +109,7 @@ class ClearingDesk:
         region = self._asked.proposing(caller)
         _require_small(request)
         row = await self._asked.run(caller, self._agree, region, request)
+        self._agreed()
         evidence = await self._asked.run(
             caller, self._evidence.shown_with, region.entity_id, row.until
         )

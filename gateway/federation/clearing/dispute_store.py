@@ -51,6 +51,17 @@ class Changed(NamedTuple):
     closed: frozenset[bytes]
 
 
+class ClosedDispute(NamedTuple):
+    """A closed dispute on an answer: every entry it was ever about, in all versions, and the ends of
+    the periods of the clearings that changed it."""
+
+    dispute_id: str
+    request_id: str
+    chunk: int
+    entries: frozenset[ClearingEntry]
+    changed: frozenset[int]
+
+
 class SqlDisputes:
     """Disputes on SQLite and PostgreSQL."""
 
@@ -107,6 +118,35 @@ class SqlDisputes:
         for row in rows:
             for text in row:
                 yield from entries_in(text)
+
+    def closed_by(self, region: str, home: str, until: int) -> list[ClosedDispute]:
+        """Return the disputes on answers of ``home`` that the clearing with a region up to ``until``
+        closed, and that are closed still, in order."""
+        joined = DISPUTES.join(VERSIONS, _D.dispute_id == _V.dispute_id)
+        query = (
+            select(
+                _D.dispute_id,
+                _D.request_id,
+                _D.chunk,
+                _V.home_entries,
+                _V.asking_entries,
+                _V.since,
+                _V.ended,
+            )
+            .select_from(joined)
+            .where(_D.region == region, _D.home == home, _D.closed == until)
+            .order_by(_D.dispute_id, _V.since)
+        )
+        with reading(self._engine) as connection:
+            rows = connection.execute(query).all()
+        found: dict[str, ClosedDispute] = {}
+        for own, request_id, chunk, here, there, since, ended in rows:
+            before = found.get(own, ClosedDispute(own, request_id, chunk, frozenset(), frozenset()))
+            found[own] = before._replace(
+                entries=before.entries.union(entries_in(here), entries_in(there)),
+                changed=before.changed | ({since} if ended is None else {since, ended}),
+            )
+        return list(found.values())
 
     def left_out(self, region: str, until: int, *, after: str, limit: int) -> Sequence[DisputeRow]:
         """Return what the clearing with a region up to ``until`` left out, as it was then, behind

@@ -1,4 +1,5 @@
-"""The follower: clears each day with each region, catches up, and tells who does not agree.
+"""The follower: clears each day with each region, catches up, gives back what was conceded, and
+tells who does not agree.
 
 One process of the installation does. Whatever it was at when it ended is found in the store.
 """
@@ -17,6 +18,7 @@ from gateway.clock import Clock
 from gateway.federation.clearing.attempts import SqlAttempts
 from gateway.federation.clearing.clerk import ClearingClerk, NotCleared, TooLong
 from gateway.federation.clearing.evidence import DisputeEvidence
+from gateway.federation.clearing.giving_back import GivingBack
 from gateway.federation.clearing.ledger import RegionLedger
 from gateway.federation.clearing.rules import (
     OVERDUE_SECONDS,
@@ -54,6 +56,7 @@ class ClearingFollower:
         ledger: RegionLedger,
         evidence_of_disputes: DisputeEvidence,
         clerk: ClearingClerk,
+        giving_back: GivingBack,
         book: RegionBook,
         known: Callable[[], Mapping[str, str]],
         clock: Clock,
@@ -65,6 +68,7 @@ class ClearingFollower:
         self._ledger = ledger
         self._evidence = evidence_of_disputes
         self._clerk = clerk
+        self._giving_back = giving_back
         self._book = book
         self._known = known
         self._clock = clock
@@ -121,7 +125,7 @@ class ClearingFollower:
         standing = self._book.regions()
         for region in standing:
             self._cut_off.pop(region.entity_id, None)
-        more = await asyncio.gather(*map(cleared, standing))
+        more = list(await asyncio.gather(*map(cleared, standing)))
         names = {self._own, *(each.entity_id for each in standing)}
         for region in sorted(wanted.keys() - names):
             await self._steps.take(self._attempts.fail, region, _NOT_STANDING, self._now())
@@ -129,6 +133,10 @@ class ClearingFollower:
         for region, operator_id in self._known().items():
             if region not in names:
                 await self._tell_cut_off(region, operator_id)
+            if operator_id:
+                more.append(
+                    await self._steps.take(self._giving_back.give_back, region, operator_id)
+                )
         return any(more)
 
     async def _clear(self, region: Region, wanted: int | None) -> bool:

@@ -63,24 +63,7 @@ class RegionLedger:
     def used(self, region: str, from_: int, until: int) -> Iterator[Used]:
         """Give the entries of [from_, until) with what else decides about their price."""
         for answer in self._answers(region, from_, until):
-            for entry in answer.entries:
-                yield Used(
-                    ClearingEntry(
-                        self._own,
-                        region,
-                        answer.request_id,
-                        answer.chunk,
-                        entry.record_id,
-                        entry.revision,
-                        entry.item,
-                        answer.served_at,
-                        entry.unit_price,
-                    ),
-                    entry.source,
-                    entry.region,
-                    answer.purpose,
-                    NOT_TOLD,
-                )
+            yield from self.used_in(region, answer)
         for asked in self._asked_of(region, from_, until):
             uses = self._asked.uses(asked)
             chunk = _chunk(asked) if uses else 0
@@ -102,6 +85,27 @@ class RegionLedger:
                     asked.purpose,
                     use.subject,
                 )
+
+    def used_in(self, region: str, answer: MeteredAnswer) -> Iterator[Used]:
+        """Give the entries of an answer that was given to a region."""
+        for entry in answer.entries:
+            yield Used(
+                ClearingEntry(
+                    self._own,
+                    region,
+                    answer.request_id,
+                    answer.chunk,
+                    entry.record_id,
+                    entry.revision,
+                    entry.item,
+                    answer.served_at,
+                    entry.unit_price,
+                ),
+                entry.source,
+                entry.region,
+                answer.purpose,
+                NOT_TOLD,
+            )
 
     def subjects(self, entries: Collection[ClearingEntry]) -> Mapping[tuple[str, int], str]:
         """Return whom records of this region are about, by id and revision."""
@@ -134,13 +138,13 @@ class RegionLedger:
 
     def served(self, region: str, request_id: str, chunk: int) -> MeteredAnswer | None:
         """Return an answer that was given to a region, None where there is none."""
-        operator_id = self._operator_of(region)
+        operator_id, client_id = self._operator_of(region), region_client_id(region)
         page = self._served.answers(
             operator_id, from_=None, until=None, request_id=request_id, after=0, least_entries=1
         )
         while page.answers:
             for answer in page.answers:
-                if answer.chunk == chunk:
+                if answer.chunk == chunk and answer.client_id == client_id:
                     return answer
             page = self._served.answers(
                 operator_id,

@@ -1149,11 +1149,13 @@ class CreditNote(_message.Message):
     amount_micro_yuan: _builtins.int
     """Amount given back, micro-yuan; more than 0, but where it puts others right (trued_up_month)."""
     evidence_sha256: _builtins.bytes
-    """SHA-256 of the evidence it rests on."""
+    """SHA-256 of the evidence it rests on: where regions agreed in clearing what the use counts, of the
+    SignedClearing.
+    """
     reason: _builtins.str
-    """Why: as it was given."""
+    """Why: as it was given; where regions agreed in clearing, the id of the dispute."""
     created_by: _builtins.str
-    """Who created it."""
+    """Who created it; empty where clearing did."""
     statement_month: _builtins.str
     """Where a closed statement was proven to charge too much: its month, "YYYY-MM". Its uses name
     no place of the log then (usage_index -1).
