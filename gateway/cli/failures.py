@@ -44,6 +44,8 @@ SPEAKING: Final = frozenset(
         "gateway.demo.gateway_process.GatewayDidNotStart",
         "gateway.demo.seed.SeedRefused",
         "gateway.server.patience.WorkerFailed",
+        "gateway.storage.at_work.KeysChanging",
+        "gateway.storage.at_work.StillAtWork",
         "gateway.storage.migrate.MigrationBlocked",
         "gateway.storage.versions.StoreOfNewerVersion",
         "gateway.transparency.identity.AnotherLog",

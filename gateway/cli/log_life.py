@@ -40,7 +40,7 @@ def begin(
     from gateway.transparency.identity import NotLost
     from gateway.transparency.tables import LogId
 
-    with opened(config) as (engines, home):
+    with opened_alone(config) as (engines, home):
         file = home.log_key(log.value)
         try:
             if log is KeyOf.USAGE:
@@ -112,7 +112,7 @@ def rotate(
     from gateway.transparency.succeeding import NotAnnounced, require_announced, succeed
     from gateway.transparency.tables import LogId
 
-    with opened(config) as (engines, home):
+    with opened_alone(config) as (engines, home):
         file, name = home.log_key(log.value), LogId[log.name]
         try:
             if not at_once and not stolen:
@@ -195,7 +195,7 @@ def resume(
     from gateway.transparency.tables import LogId
 
     notes = [file.read_text(encoding="utf-8") for file in checkpoints]
-    with opened(config) as (engines, home), engines.evidence.begin() as connection:
+    with opened_alone(config) as (engines, home), engines.evidence.begin() as connection:
         try:
             resume(connection, {log: home.log_key(log.path) for log in LogId}, notes)
         except NotResumed as error:
@@ -240,3 +240,12 @@ def opened(config: Path | None) -> "Generator[tuple[Engines, Home]]":
         yield engines, home
     finally:
         engines.dispose()
+
+
+@contextmanager
+def opened_alone(config: Path | None) -> "Generator[tuple[Engines, Home]]":
+    """Give the same to one command alone, which no gateway may run beside. Raises StillAtWork."""
+    from gateway.storage.at_work import alone
+
+    with opened(config) as (engines, home), alone(engines.evidence):
+        yield engines, home

@@ -94,6 +94,7 @@ def begin(config: Config = None, as_json: AsJson = False) -> None:
     from gateway.federation.witness.beginning import NothingForgotten, begin_witness_anew
     from gateway.installation.home import Home
     from gateway.server.listening import issuer_of
+    from gateway.storage.at_work import alone
     from gateway.storage.engines import open_engines
 
     settings = GatewayConfig.load(config)
@@ -103,7 +104,9 @@ def begin(config: Config = None, as_json: AsJson = False) -> None:
         file: Path = home.log_key("witness")
         if not file.exists():
             raise CommandFailed(f"{file} is missing: there is no witness to begin anew.")
-        away = begin_witness_anew(engines.evidence, file, issuer_of(settings, settings.https_port))
+        issuer = issuer_of(settings, settings.https_port)
+        with alone(engines.evidence):
+            away = begin_witness_anew(engines.evidence, file, issuer)
     except NothingForgotten:
         raise CommandFailed(
             "The store has all that the witness has signed: there is nothing to begin."

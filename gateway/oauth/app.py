@@ -130,6 +130,7 @@ def _public_routes(context: AuthorizationContext) -> list[Route]:
 
     async def health(_: Request) -> Response:
         context.authority()
+        context.require_sound()
         return JSONResponse({"status": "ok"}, headers=NO_STORE)
 
     return [

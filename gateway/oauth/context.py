@@ -24,6 +24,10 @@ def no_region(client_id: str) -> bool:
     return False
 
 
+def nothing_required() -> None:
+    """Find every process fit to serve."""
+
+
 @dataclass(frozen=True, slots=True)
 class AuthorizationContext:
     """One authorisation server's parts.
@@ -35,7 +39,8 @@ class AuthorizationContext:
     the authority store; calls on it block. ``terms_faults`` judges the terms of consents
     that clients ask for; where it is None they can ask for none. ``region_stands`` tells of the
     client of another region whether that region stands now; it raises Refused where that cannot
-    be known.
+    be known. ``require_sound`` raises Refused where the process is not fit to serve, as its health
+    tells.
     """
 
     authority: Callable[[], AuthoritySnapshot]
@@ -51,6 +56,7 @@ class AuthorizationContext:
     nonces: DpopNonces
     terms_faults: TermsFaults | None = None
     region_stands: Callable[[str], bool] = no_region
+    require_sound: Callable[[], None] = nothing_required
 
     def client(self, client_id: str) -> RegisteredClient | None:
         """Return the client of that id as of now; None when there is none or it was removed."""

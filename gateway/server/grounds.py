@@ -6,20 +6,24 @@ import logging
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from dataclasses import dataclass
+from time import monotonic
 
+from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from gateway.authority.bell import open_bell
-from gateway.authority.feed import AuthorityFeed
+from gateway.authority.bell import PostgresBell, open_bell
+from gateway.authority.feed import AuthorityFeed, ChangeBell
 from gateway.clock import Clock
 from gateway.config import GatewayConfig
 from gateway.conformance.uptime import Uptime
 from gateway.installation.home import Home
 from gateway.oauth.revocation_log import SqlRevocationLog
 from gateway.oauth.signing import SigningKeys
+from gateway.server.key_watch import KeyWatch
 from gateway.server.log_keys import LogKeys
 from gateway.server.policies import Policies
 from gateway.server.uptime import uptime_of
+from gateway.storage.at_work import AGAIN_SECONDS, LOCK, PATIENT_SECONDS, AtWork, KeysChanging
 from gateway.storage.engines import Engines, open_engines
 from gateway.storage.signs import ANY_COMMIT, StoreSigns, open_sign, open_signs
 from gateway.telemetry.telemetry import Telemetry, open_telemetry
@@ -44,6 +48,7 @@ class Grounds:
     feed: AuthorityFeed
     keys: SigningKeys
     log_keys: LogKeys
+    key_watch: KeyWatch
     policies: Policies
     issuer: str
 
@@ -52,10 +57,10 @@ class Grounds:
 async def grounds_of(
     config: GatewayConfig, policies: Policies, issuer: str, clock: Clock
 ) -> AsyncGenerator[Grounds]:
-    """Give the grounds while the context lasts.
+    """Give the grounds while the context lasts; so long this process is at work on the store.
 
     Raises OSError when a file is missing, Refused AUTHORITY_UNKNOWN or the store's errors when
-    authority cannot be read.
+    authority cannot be read, and KeysChanging where another process changes what all go by.
     """
     home = Home.at(config.home)
     async with AsyncExitStack() as stack:
@@ -65,11 +70,18 @@ async def grounds_of(
             config.database.get_secret_value(), home.root, config.database_connections
         )
         stack.callback(engines.dispose)
+        bell = open_bell(engines.authority, holding=LOCK)
+        stack.push_async_callback(bell.close)
+        await _be_at_work(engines.evidence, bell, stack)
         signs = open_signs(engines, stack.enter_context(ExitStack()))
         # Before anybody is answered: what operators owed while all was away is not late.
         uptime = uptime_of(engines, policies.conformance, policies.agreement)
         await asyncio.to_thread(_put_off, uptime, clock.now())
-        feed = await _started_feed(config, clock, engines, stack)
+        feed = await _started_feed(config, clock, engines, bell, stack)
+        log_keys = LogKeys(home, engines, issuer)
+        key_watch = KeyWatch(engines.evidence, log_keys.known, signs.evidence)
+        key_watch.start()
+        stack.push_async_callback(key_watch.stop)
         yield Grounds(
             config,
             home,
@@ -79,17 +91,35 @@ async def grounds_of(
             signs,
             feed,
             SigningKeys(home.keys),
-            LogKeys(home, engines, issuer),
+            log_keys,
+            key_watch,
             policies,
             issuer,
         )
 
 
+async def _be_at_work(evidence: Engine, bell: ChangeBell, stack: AsyncExitStack) -> None:
+    """Be at work on the store until ``stack`` closes, before anything of it is gone by."""
+    if isinstance(bell, PostgresBell):
+        if not await bell.held(PATIENT_SECONDS):
+            raise KeysChanging
+        return
+    at_work = AtWork(evidence)
+    stack.callback(at_work.give_up)
+    until = monotonic() + PATIENT_SECONDS
+    while not await asyncio.to_thread(at_work.taken):
+        if monotonic() >= until:
+            raise KeysChanging
+        await asyncio.sleep(AGAIN_SECONDS)
+
+
 async def _started_feed(
-    config: GatewayConfig, clock: Clock, engines: Engines, stack: AsyncExitStack
+    config: GatewayConfig,
+    clock: Clock,
+    engines: Engines,
+    bell: ChangeBell,
+    stack: AsyncExitStack,
 ) -> AuthorityFeed:
-    bell = open_bell(engines.authority)
-    stack.push_async_callback(bell.close)
     feed = AuthorityFeed(
         SqlAuthorityLog(engines.authority),
         revocations=SqlRevocationLog(engines.authority),

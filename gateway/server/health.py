@@ -1,4 +1,4 @@
-"""What the health service tells of the keeper, beside what it tells of the process itself.
+"""What the health service tells of the keeper, and of the process itself once its keys are over.
 
 A gateway whose keeper hangs answers still, so its own health stays as it is: taken off by a load
 balancer it would help nobody. Who watches over the gateway asks for the keeper's.
@@ -10,6 +10,7 @@ from typing import Final
 from grpc_health.v1 import health_pb2
 from grpc_health.v1._async import HealthServicer
 
+from gateway.server.key_watch import KeyWatch
 from gateway.server.pulse import Pulse
 
 KEEPER: Final = "creditgate.keeper"
@@ -27,3 +28,10 @@ async def tell_keepers_health(health: HealthServicer, pulse: Pulse) -> None:
             _log.error("no sign of the keeper for %d s", pulse.counts.silent_seconds)
         else:
             _log.warning("the keeper is back")
+
+
+async def tell_of_keys(health: HealthServicer, keys: KeyWatch) -> None:
+    """Let ``health`` tell that the process does not serve once a key of a log is over, until
+    cancelled: another one may, and a load balancer is to take this one off."""
+    await keys.ended()
+    await health.set("", health_pb2.HealthCheckResponse.NOT_SERVING)

@@ -1,5 +1,6 @@
 """The keys of an installation's logs."""
 
+from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from gateway.installation.home import Home
@@ -31,6 +32,11 @@ class LogKeys:
         if self._salts is None:
             self._salts = Salts.kept_in(self._home.salts)
         return self._salts
+
+    @property
+    def known(self) -> Mapping[LogId, LogKey]:
+        """The keys that were looked up so far, to which more may come."""
+        return self._keys
 
     def of(self, log: LogId) -> LogKey:
         """Return the key of a log, which begins where there is none.

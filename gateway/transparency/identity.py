@@ -4,6 +4,7 @@ A log keeps what it began with. A process with another key or secret would sign,
 what nobody who pinned the first can check; so it is not started.
 """
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -82,9 +83,12 @@ def key_of_log(
 def require_lost(
     connection: Connection, log: AnyLogId, last: LastSigned | None, file: Path
 ) -> None:
-    """Check that the store lacks what the key in ``file`` has signed. Raises NotLost."""
+    """Check that the store lacks what the key in ``file`` has signed, or that the key is lost which
+    the store's log goes by. Raises NotLost, and ValueError where ``file`` holds no key."""
     known = known_key(connection, log)
-    if not _is_lost(connection, log, known, last, made=file.exists()):
+    if _is_lost(connection, log, known, last, made=file.exists()):
+        return
+    if known is None or (file.exists() and LogKey.kept_in(file, known.name).verifier == known):
         raise NotLost
 
 
@@ -146,13 +150,20 @@ def require_own(
     file: Path | None = None,
     *,
     writing: bool = False,
+    begins: bool = True,
 ) -> int:
     """Begin a log that there is not yet, in the connection's transaction; return the number of its
-    entries. ``writing`` keeps other writers out to the commit.
+    entries. ``writing`` keeps other writers out to the commit; where it does not begin here
+    (``begins``), it has to be there.
 
-    Raises AnotherLog where there is one of another key, or made with other salts.
+    Raises AnotherLog where there is one of another key, or made with other salts, or none.
     """
     row = _row(connection, log, writing=writing)
+    if row is None and not begins:
+        raise AnotherLog(
+            f"The log of {log.path} is not in the store any more: its key was changed beside this"
+            " process, or the store was put back. Nothing more is signed; start the gateway again."
+        )
     if row is None:
         add = INSERT[connection.dialect.name](LOGS).on_conflict_do_nothing()
         connection.execute(
@@ -167,16 +178,42 @@ def require_own(
         row = _row(connection, log, writing=writing)
         assert row is not None
     if (row.origin, bytes(row.public_key)) != (key.name, key.public):
-        raise AnotherLog(
-            f"The log of {log.path} in the store was begun with another key than that of"
-            f" {file or 'this process'}; restore the key file from a copy."
-        )
+        raise AnotherLog(_of_another_key(log, file, VerifierKey(row.origin, bytes(row.public_key))))
     if salts is not None and row.salts != salts.fingerprint:
         raise AnotherLog(
             f"The log of {log.path} in the store was made with other salts; restore salts.key from"
-            " a copy."
+            " a copy. If there is none, `creditgate log rotate --log disclosure --at-once` has it made"
+            " anew with those that are there."
         )
     return row.size
+
+
+def _of_another_key(log: AnyLogId, file: Path | None, known: VerifierKey) -> str:
+    """Return that a store's log is of the key ``known`` and not of that in ``file``, and what mends
+    it."""
+    if file is None:
+        return (
+            f"The log of {log.path} in the store goes by another key than this process: it was changed"
+            " meanwhile. Nothing more is signed; start the gateway again."
+        )
+    told = f"The log of {log.path} in the store was begun with another key than that of {file}: "
+    if (same := _file_of_key(file, known)) is not None:
+        return f"{told}its own is in {same}. Copy that over {file}, and start again."
+    return (
+        f"{told}with {known}; restore that key file from a copy. If there is none,"
+        f" `creditgate log begin --log {log.path}` begins the log anew, under another key and origin,"
+        " which everybody must then pin."
+    )
+
+
+def _file_of_key(file: Path, known: VerifierKey) -> Path | None:
+    """Return which file beside ``file``, of the keys that were in it once, holds a key."""
+    for other in sorted(file.parent.glob(f"{file.stem}.*.pem")):
+        # One that holds no key tells nothing.
+        with suppress(OSError, ValueError):
+            if LogKey.kept_in(other, known.name).verifier == known:
+                return other
+    return None
 
 
 def _row(

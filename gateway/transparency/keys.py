@@ -1,6 +1,7 @@
 """Signing keys of logs: Ed25519, one PEM file each, made once."""
 
 from pathlib import Path
+from threading import Event
 from typing import Self
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -16,16 +17,26 @@ from gateway.pki.files import write_first
 from gateway.transparency.last_signed import LastSigned
 
 
+class KeyOver(RuntimeError):
+    """The store's log goes by another key: this one signs no more."""
+
+
 class LogKey:
     """The key a log signs its checkpoints with, under the name of its origin; any thread.
 
-    ``last`` is what it signed last, None where that is not kept.
+    ``last`` is what it signed last, None where that is not kept; ``over`` is set once it is to sign
+    no more.
     """
 
     def __init__(
-        self, origin: str, private: Ed25519PrivateKey, last: LastSigned | None = None
+        self,
+        origin: str,
+        private: Ed25519PrivateKey,
+        last: LastSigned | None = None,
+        over: Event | None = None,
     ) -> None:
         self._private = private
+        self._over = over or Event()
         self.last = last
         self.verifier = VerifierKey(origin, private.public_key().public_bytes_raw())
 
@@ -47,10 +58,21 @@ class LogKey:
 
     def named(self, origin: str) -> "LogKey":
         """Return this key as that of the log of another origin; what it signs last is not kept."""
-        return LogKey(origin, self._private)
+        return LogKey(origin, self._private, over=self._over)
+
+    def end(self) -> None:
+        """Sign no more, be it under another name."""
+        self._over.set()
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it signs no more."""
+        return self._over.is_set()
 
     def sign(self, text: bytes) -> bytes:
-        """Return the signature of ``text``, 64 bytes."""
+        """Return the signature of ``text``, 64 bytes. Raises KeyOver."""
+        if self._over.is_set():
+            raise KeyOver
         return self._private.sign(text)
 
 

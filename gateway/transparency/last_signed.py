@@ -115,6 +115,9 @@ class LastSigned:
         # Another process may have signed since.
         kept = type(self).read(self._file.with_suffix(".pem"))
         if kept is not None:
+            if kept.origin != self.origin:
+                # The log was begun anew under another key: what is here is of that one.
+                raise NeverSign(kept.origin)
             self._shown, self._next = kept._shown, kept._next
         if before.size < self._shown.size:
             raise NeverSign(self._shown.size)

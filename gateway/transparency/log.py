@@ -254,7 +254,7 @@ class MerkleLog(LogReader):
 
     def size(self, connection: Connection, *, writing: bool = False) -> int:
         """Return the number of entries; ``writing`` keeps other writers out to the commit,
-        and begins a log that there is not yet.
+        and begins a log that there is not yet, unless what its key signs last is kept.
 
         Raises AnotherLog.
         """
@@ -262,7 +262,9 @@ class MerkleLog(LogReader):
             return connection.execute(_SIZE, {"of_log": self.log}).scalar() or 0
         locked, transaction = self._locked, connection.get_transaction()
         if transaction is None or locked is None or locked.transaction is not transaction:
-            size = require_own(connection, self.log, self.key, writing=True)
+            # A key whose signatures are kept is that of a log which had begun as it was looked up.
+            begins = self._last is None
+            size = require_own(connection, self.log, self.key, writing=True, begins=begins)
             locked = self._locked = _Locked(connection.get_transaction(), size)
         return locked.size
 

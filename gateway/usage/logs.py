@@ -13,9 +13,10 @@ from sqlalchemy import Connection, Engine, bindparam, func, insert, select, upda
 
 from creditgate.transparency.receipts import usage_log_key
 from gateway.storage.engines import reading
+from gateway.transparency.identity import require_own
 from gateway.transparency.keys import LogKey
 from gateway.transparency.log import MerkleLog, SignedCheckpoint
-from gateway.transparency.tables import LOGS, OperatorLogId
+from gateway.transparency.tables import LOGS, LogId, OperatorLogId
 from gateway.usage.anchor import link
 from gateway.usage.tables import USAGE_LOGS
 
@@ -94,8 +95,11 @@ class OperatorLogs:
     def begun(self, connection: Connection, operator_id: str) -> MerkleLog:
         """Return an operator's log, begun in the connection's transaction where there is none.
 
-        One process at a time.
+        One process at a time. Raises AnotherLog where the store's receipts go by another key.
         """
+        if self._key.last is not None:
+            verifier = self._key.verifier
+            require_own(connection, LogId.USAGE, verifier, writing=True, begins=False)
         known = self._committed.get(operator_id) or _number_of(connection, operator_id)
         if known is not None:
             return self._open(operator_id, known)

@@ -12,10 +12,10 @@ import pytest
 from sqlalchemy import Engine, delete
 
 from creditgate.transparency.note import Checkpoint, VerifierKey
-from gateway.storage.engines import open_engines
+from gateway.storage.engines import open_engines, reading
 from gateway.transparency.beginning import begin_anew
-from gateway.transparency.identity import AnotherLog, NotLost, key_of_log
-from gateway.transparency.keys import LogKey
+from gateway.transparency.identity import AnotherLog, NotLost, key_of_log, known_key
+from gateway.transparency.keys import KeyOver, LogKey, new_key
 from gateway.transparency.last_signed import NOTHING, LastSigned, NeverSign, Signed
 from gateway.transparency.log import MerkleLog
 from gateway.transparency.tables import CHECKPOINTS, LOGS, LogId
@@ -135,6 +135,65 @@ def test_running_log_signs_no_other_tree_of_a_size_it_signed(kept: Kept) -> None
     again = MerkleLog(kept.evidence, LogId.DISCLOSURE, LogKey.kept_in(kept.key, ORIGIN))
     with pytest.raises(NeverSign):
         kept.grown(again, b"c")
+
+
+def test_running_log_is_not_begun_anew_where_the_store_has_it_no_more(kept: Kept) -> None:
+    log, unused = kept.started(), kept.started()
+    kept.grown(log, b"a")
+    kept.put_back(None)
+    for each in (log, unused):
+        again = MerkleLog(kept.evidence, LogId.DISCLOSURE, LogKey.kept_in(kept.key, ORIGIN))
+        for running in (each, again):
+            with pytest.raises(AnotherLog, match="start the gateway again"):
+                kept.grown(running, b"b")
+    with reading(kept.evidence) as connection:
+        assert known_key(connection, LogId.DISCLOSURE) is None
+
+
+def test_running_log_signs_nothing_over_what_its_next_key_signs(kept: Kept) -> None:
+    log = kept.started()
+    kept.grown(log, b"a")
+    LastSigned.replaced(kept.key, f"{ORIGIN}/2")
+    with pytest.raises(NeverSign):
+        kept.grown(log, b"b")
+    noted = LastSigned.read(kept.key)
+    assert noted is not None and noted.unused
+
+
+def test_a_key_that_is_over_signs_under_no_name(kept: Kept) -> None:
+    key = key_of_log(kept.evidence, LogId.DISCLOSURE, kept.key, ORIGIN)
+    other = key.named("other.invalid/log")
+    key.end()
+    for each in (key, other):
+        with pytest.raises(KeyOver):
+            each.sign(b"")
+
+
+def test_a_key_file_of_another_time_is_mended_as_the_message_says(kept: Kept) -> None:
+    log = kept.started()
+    kept.grown(log, b"a")
+    away = kept.key.with_suffix(".1.pem")
+    kept.key.rename(away)
+    kept.key.write_bytes(new_key())
+    with pytest.raises(AnotherLog, match=f"its own is in {away}. Copy that over {kept.key}"):
+        kept.started()
+    kept.key.write_bytes(away.read_bytes())
+    assert kept.started().key == log.key
+
+
+def test_a_log_whose_key_is_lost_is_begun_anew_as_the_message_says(kept: Kept) -> None:
+    log = kept.started()
+    kept.grown(log, b"a")
+    kept.key.unlink()
+    for _ in range(2):
+        with pytest.raises(AnotherLog, match="creditgate log begin --log disclosure") as told:
+            kept.started()
+        assert f"{log.key}; restore" in str(told.value)
+    begin_anew(kept.evidence, LogId.DISCLOSURE, kept.key, ())
+    assert kept.started().key.name == f"{ORIGIN}/2"
+    kept.grown(kept.started(), b"b")
+    with pytest.raises(NotLost):
+        begin_anew(kept.evidence, LogId.DISCLOSURE, kept.key, ())
 
 
 def test_killed_before_the_commit_it_goes_on_with_another_tree(kept: Kept) -> None:

@@ -14,6 +14,7 @@ from creditgate.v1.credit_record_service_pb2 import GetSubjectRecordsRequest
 from creditgate.v1.credit_record_service_pb2_grpc import CreditRecordServiceStub
 from creditgate.v1.disclosure_proof_pb2 import ProofKind
 from gateway.selfcheck.check import check_stores
+from gateway.transparency.identity import AnotherLog
 from gateway.transparency.salts import Salts
 from sdk.answers import KeptAnswer
 from tests.cli.commands import creditgate_here
@@ -113,6 +114,22 @@ async def test_what_the_former_key_proved_is_proved_by_the_next_and_its_note(
     assert found.checkpoint.origin == former.name
     with pytest.raises(ProofInvalid):
         kept.verified(present)
+
+
+async def test_a_log_whose_salts_are_lost_is_made_anew_as_the_message_says(
+    embedded: Installation,
+) -> None:
+    await _serve(embedded, "r-1")
+    pinned = _key(embedded.folder, "disclosure")
+    embedded.home.salts.unlink()
+    with pytest.raises(AnotherLog, match="log rotate --log disclosure --at-once"):
+        await _serve(embedded, "r-2")
+    note = creditgate_here(embedded.folder, "log", "rotate", "--at-once").out
+    await _serve(embedded, "r-2")
+    told = open_succession(note, VerifierKey.parse(pinned)).next_key
+    assert str(told) == _key(embedded.folder, "disclosure")
+    checked = check_stores(embedded.engines, Salts.kept_in(embedded.home.salts), 2**31)
+    assert not checked.faults
 
 
 def test_a_log_is_of_its_gateway_under_each_of_its_keys() -> None:
