@@ -38,11 +38,16 @@ def begin(
     """
     from gateway.transparency.beginning import begin_anew
     from gateway.transparency.identity import NotLost
+    from gateway.transparency.succeeding import finish
     from gateway.transparency.tables import LogId
 
     with opened_alone(config) as (engines, home):
         file = home.log_key(log.value)
         try:
+            if finish(engines.evidence, LogId[log.name], file):
+                raise CommandFailed(
+                    "A change of this key had been cut off, and is finished now: start the gateway."
+                )
             if log is KeyOf.USAGE:
                 _keep_agreed(engines, file)
             away = begin_anew(engines.evidence, LogId[log.name], file, _going_with(log))
@@ -108,23 +113,36 @@ def rotate(
     The gateway must not run. Prints the note, to be published where the key is.
     """
     from gateway.clock import SystemClock
-    from gateway.transparency.identity import NotWhole
-    from gateway.transparency.succeeding import NotAnnounced, require_announced, succeed
+    from gateway.transparency.identity import NotBegun, NotWhole
+    from gateway.transparency.succeeding import NotAnnounced, finish, require_announced, succeed
     from gateway.transparency.tables import LogId
 
     with opened_alone(config) as (engines, home):
         file, name = home.log_key(log.value), LogId[log.name]
         try:
-            if not at_once and not stolen:
-                require_announced(engines.evidence, name, file, SystemClock().now())
-            if log is KeyOf.USAGE and stolen:
-                _keep_agreed(engines, file)
-            tables = _going_with(log, linked=not stolen)
-            note = succeed(engines.evidence, name, file, tables, stolen=stolen)
+            # By another key than was said by one that was cut off nothing would be linked.
+            note = finish(engines.evidence, name, file)
+            if note and stolen:
+                raise CommandFailed(
+                    "A change of this key had been cut off, and is finished now: start the gateway once,"
+                    " stop it, and run this again."
+                )
+            if not note:
+                if not at_once and not stolen:
+                    require_announced(engines.evidence, name, file, SystemClock().now())
+                if log is KeyOf.USAGE and stolen:
+                    _keep_agreed(engines, file)
+                tables = _going_with(log, linked=not stolen)
+                note = succeed(engines.evidence, name, file, tables, stolen=stolen)
         except NotAnnounced as early:
             raise CommandFailed(
                 f"The next key is not known to others yet: {_announcing(log, early.seconds)}"
                 " --at-once does without; others then learn it from its first signature."
+            ) from None
+        except NotBegun:
+            raise CommandFailed(
+                "The log has not begun under its present key: start the gateway once. The note of the"
+                f" last change is in {file.parent}, in the newest file *.succession."
             ) from None
         except NotWhole:
             raise CommandFailed(

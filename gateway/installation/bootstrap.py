@@ -25,8 +25,10 @@ from gateway.pki.development import (
 )
 from gateway.pki.thumbprint import thumbprint_of_pem
 from gateway.storage.connections import shortage
-from gateway.storage.engines import open_for_one, reading
+from gateway.storage.engines import Engines, open_for_one, reading
 from gateway.storage.migrate import upgrade_all
+from gateway.transparency.succeeding import finish
+from gateway.transparency.tables import LogId
 from operators.authority import Authority
 from operators.log import AuthorityLog, Draft
 from operators.model import CLIENT, SCOPE_GRANT, Client, ScopeGrant
@@ -58,7 +60,7 @@ def bootstrap(
 ) -> Home:
     """Make what is missing and return the installation's home.
 
-    Brings the store's schema up to date, and warns where PostgreSQL allows fewer connections than
+    Brings the store's schema up to date, finishes a change of a log's key that was cut off, and warns where PostgreSQL allows fewer connections than
     this host may open; makes the development CA and a server
     certificate unless certificates are configured; makes the first key that signs
     access tokens; registers the first administrator, unless there is one: with the keys
@@ -83,6 +85,7 @@ def bootstrap(
         # Not before: a migration takes turns of its own, and may take an hour, in which processes
         # of the version before are started.
         with home.alone():
+            _finish_successions(engines, home)
             _issue_first_key(log, SigningKeys(home.keys), clock.now())
             if not _has_administrator(log):
                 keys = administrator or _made_keys(config, home, clock.now())
@@ -120,6 +123,13 @@ def _certify_for_regions(config: GatewayConfig, home: Home, now: int) -> None:
     ):
         certificate = make_client_certificate(home.development_ca(), "federation", now)
         certificate.write(home.federation_certificate, home.federation_certificate_key)
+
+
+def _finish_successions(engines: Engines, home: Home) -> None:
+    """Finish what a `creditgate log rotate` began that was cut off: by the former key nothing starts."""
+    for log in LogId:
+        if finish(engines.evidence, log, home.log_key(log.path)):
+            _log.warning("the change of the key of the log of %s was cut off; it is done", log.path)
 
 
 def _issue_first_key(log: AuthorityLog, keys: SigningKeys, now: int) -> None:

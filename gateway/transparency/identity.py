@@ -32,6 +32,10 @@ class NotWhole(RuntimeError):
     """The store lacks what was signed for its log, or that is not known."""
 
 
+class NotBegun(NotWhole):
+    """The store has no log yet that the key would sign for."""
+
+
 class NotLost(RuntimeError):
     """The store has all that was signed for its log."""
 
@@ -93,8 +97,11 @@ def require_lost(
 
 
 def require_whole(connection: Connection, log: AnyLogId, file: Path) -> LastSigned:
-    """Return what the key in ``file`` signed last, which the store has. Raises NotWhole."""
+    """Return what the key in ``file`` signed last, which the store has. Raises NotWhole,
+    and NotBegun where that is nothing yet."""
     last, known = LastSigned.read(file), known_key(connection, log)
+    if last is not None and last.unused and known is None:
+        raise NotBegun
     if last is None or known is None:
         raise NotWhole
     if _is_lost(connection, log, known, last, made=file.exists()) or not file.exists():

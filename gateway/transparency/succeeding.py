@@ -1,17 +1,30 @@
 """Going over to another key while all is there: the former key says which comes next."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from sqlalchemy import Connection, Engine, Table, delete, insert
+from sqlalchemy import Connection, Engine, Table, delete, insert, select
 
 from creditgate.transparency.linked import LinkedKeys
+from creditgate.transparency.merkle import ProofInvalid
 from creditgate.transparency.note import VerifierKey
-from creditgate.transparency.succession import announcement_note, succession_note
+from creditgate.transparency.succession import (
+    announcement_note,
+    open_succession,
+    succession_note,
+)
 from gateway.clock import Clock, SystemClock
 from gateway.pki.files import write_first, write_private
-from gateway.transparency.beginning import forget, next_origin, number_of, put_away_as
+from gateway.storage.engines import reading
+from gateway.transparency.beginning import (
+    forget,
+    next_origin,
+    number_of,
+    put_away_as,
+    put_away_at,
+)
 from gateway.transparency.identity import NotWhole, known_key, newest_signed, require_whole
 from gateway.transparency.keys import LogKey, new_key
 from gateway.transparency.last_signed import LastSigned
@@ -89,8 +102,9 @@ def succeed(
     The former key is kept, with the note, which both sign, beside it (``.succession``) and in the
     store. Where it was
     ``stolen`` there is no note, "" is returned, and nobody is to believe what it signed; what was
-    announced may be in other hands as well. Cut off anywhere, what is there begins as one of the
-    two, or is refused as lost. Raises NotWhole where the store lacks what was signed, and OSError.
+    announced may be in other hands as well. Cut off anywhere, what is there begins as the former,
+    or as the next by `finish`; or, where it was stolen, is refused as lost. Raises NotWhole
+    where the store lacks what was signed, and OSError.
     """
     away, note = put_away_as(file), ""
     following = _following(file)
@@ -118,9 +132,52 @@ def succeed(
         write_first(LastSigned.beside(away), LastSigned.beside(file).read_bytes())
         _forget_announced(connection, log)
         forget(connection, log, tables)
-    following.replace(file)
-    LastSigned.replaced(file, begun.verifier.name)
+    _put_in_place(file, begun.verifier.name)
     return note
+
+
+def finish(engine: Engine, log: LogId, file: Path) -> str:
+    """Put the key in its place that the store says comes next, where `succeed` was cut off before
+    that; return the note that says so, "" where nothing was begun.
+
+    Nobody else may do so at once, nor may the gateway run. Raises OSError, and ValueError where what
+    lies beside ``file`` is damaged.
+    """
+    last = LastSigned.read(file)
+    if last is None:
+        return ""
+    newest = select(LINKS.c.number, LINKS.c.note).where(LINKS.c.log == log)
+    with reading(engine) as connection:
+        if known_key(connection, log) is not None:
+            return ""
+        row = connection.execute(newest.order_by(LINKS.c.number.desc()).limit(1)).first()
+    if row is None:
+        return ""
+    begun = _begun_by(row.note, put_away_at(file, row.number), last, file)
+    if begun is None:
+        return ""
+    _put_in_place(file, begun.name)
+    return row.note
+
+
+def _begun_by(note: str, away: Path, last: LastSigned, file: Path) -> VerifierKey | None:
+    """Return the key that a note says follows that in ``away``, which signed ``last``, where it is at
+    hand: in ``file``, or about to be. None for another note."""
+    held = following if (following := _following(file)).exists() else file
+    if not away.exists() or not held.exists():
+        return None
+    try:
+        told = open_succession(note, LogKey.kept_in(away, last.origin).verifier).next_key
+    except ProofInvalid:
+        return None
+    return told if LogKey.kept_in(held, told.name).verifier == told else None
+
+
+def _put_in_place(file: Path, origin: str) -> None:
+    """Have the next key sign what follows, under ``origin``; where it is in its place, note that."""
+    with suppress(FileNotFoundError):
+        _following(file).replace(file)
+    LastSigned.replaced(file, origin)
 
 
 def _announced_key(
