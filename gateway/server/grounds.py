@@ -102,6 +102,8 @@ async def _be_at_work(evidence: Engine, bell: ChangeBell, stack: AsyncExitStack)
     """Be at work on the store until ``stack`` closes, before anything of it is gone by."""
     if isinstance(bell, PostgresBell):
         if not await bell.held(PATIENT_SECONDS):
+            # Where the store is out of reach that is what is wrong, and it raises that.
+            await asyncio.to_thread(lambda: evidence.connect().close())
             raise KeysChanging
         return
     at_work = AtWork(evidence)
