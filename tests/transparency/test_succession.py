@@ -13,12 +13,15 @@ from creditgate.transparency.succession import open_succession
 from creditgate.v1.credit_record_service_pb2 import GetSubjectRecordsRequest
 from creditgate.v1.credit_record_service_pb2_grpc import CreditRecordServiceStub
 from creditgate.v1.disclosure_proof_pb2 import ProofKind
+from gateway.disclose.store import DisclosureStore
 from gateway.selfcheck.check import check_stores
+from gateway.storage.engines import reading
+from gateway.transparency.entries import last_head
 from gateway.transparency.identity import AnotherLog
 from gateway.transparency.salts import Salts
 from sdk.answers import KeptAnswer
 from tests.cli.commands import creditgate_here
-from tests.installation import PUBLIC_ITEM, PUBLISHER, PURPOSE, Installation, company
+from tests.installation import PUBLIC_ITEM, PUBLISHER, PURPOSE, Installation, company, eventually
 from tests.server.calls import draft, publish, query
 
 _LOGS = ("disclosure", "decisions", "usage")
@@ -36,6 +39,15 @@ async def _serve(installation: Installation, record: str) -> None:
     ):
         await publish(publisher, [draft(record, company(1))])
         await query(operator)
+        # Who is stopped sooner logs the rest at the next start.
+        await eventually(lambda: _is_logged(installation))
+
+
+async def _is_logged(installation: Installation) -> bool:
+    engines = installation.engines
+    with reading(engines.evidence) as connection:
+        head = last_head(connection)
+    return head is not None and head.event_sequence >= DisclosureStore(engines.records).head()
 
 
 async def test_each_log_goes_over_to_a_key_that_its_former_key_names(
