@@ -39,40 +39,48 @@ class ConcededUses:
         closed = self._disputes.closed_by(region, self._own, clearing.until)
         if not closed:
             return
-        agreed = self._agreed(clearing, closed)
-        for dispute in closed:
-            answer = self._ledger.served(region, dispute.request_id, dispute.chunk)
-            if answer is None:
-                continue
-            right = _right(list(self._ledger.used_in(region, answer)), dispute.entries, agreed)
+        served = [
+            (dispute, answer)
+            for dispute in closed
+            if (answer := self._ledger.served(region, dispute.request_id, dispute.chunk))
+        ]
+        if not served:
+            return
+        agreed = self._agreed(clearing, closed, min(answer.served_at for _, answer in served))
+        for dispute, answer in served:
+            right = _right(list(self._ledger.used_in(region, answer)), dispute, agreed)
             if right is not None:
                 use = Overcharge(AGREED, answer.usage_index, right)
                 yield ConcededUse(dispute.dispute_id, use)
 
     def _agreed(
-        self, clearing: ClearingRow, closed: Collection[ClosedDispute]
+        self, clearing: ClearingRow, closed: Collection[ClosedDispute], served_at: int
     ) -> set[ClearingEntry]:
-        """Return what was agreed on of disputes, by the clearings that changed any of them."""
+        """Return what was agreed on of disputes, whose answers were served at ``served_at`` or later:
+        with ``clearing`` or any before it, for what was cleared may be claimed anew."""
         wanted = {
-            entry.digest()[:ELEMENT_BYTES]: entry for each in closed for entry in each.entries
+            entry.digest()[:ELEMENT_BYTES]: entry
+            for each in closed
+            for entry in each.home | each.asking
         }
         found: set[ClearingEntry] = set()
-        for until in sorted({clearing.until, *(at for each in closed for at in each.changed)}):
-            row = self._clearings.until(clearing.region, until)
-            if row is None or row.agreed_at is None:
-                continue
-            elements = each_element(self._clearings.elements(row.number))
-            found.update(wanted[element] for element in elements if element in wanted)
+        for row in self._clearings.since(clearing.region, served_at):
+            if row.until <= clearing.until:
+                elements = each_element(self._clearings.elements(row.number))
+                found.update(wanted[element] for element in elements if element in wanted)
         return found
 
 
 def _right(
-    ledger: list[Used], disputed: frozenset[ClearingEntry], agreed: set[ClearingEntry]
+    ledger: list[Used], disputed: ClosedDispute, agreed: set[ClearingEntry]
 ) -> list[UsageLine] | None:
     """Return what an answer of the ledger ought to count, of which some entries were ``disputed``,
-    and some of these ``agreed`` on; None where that is what it counts."""
+    and some of these ``agreed`` on; None where that is what it counts.
+
+    Only what this region claimed in the dispute can it have given up.
+    """
     own = {used.entry for used in ledger}
-    given_up = (own & disputed) - agreed
+    given_up = (own & disputed.home) - agreed
     if not given_up:
         return None
     left = [used for used in ledger if used.entry not in given_up]
@@ -81,7 +89,7 @@ def _right(
     instead = next(used for used in ledger if used.entry in given_up)
     left += (
         of_record.get(entry.record_id, instead)._replace(entry=entry)
-        for entry in sorted((disputed & agreed) - own)
+        for entry in sorted(((disputed.home | disputed.asking) & agreed) - own)
     )
     right = _lines(left)
     return None if right == _lines(ledger) else right

@@ -52,14 +52,14 @@ class Changed(NamedTuple):
 
 
 class ClosedDispute(NamedTuple):
-    """A closed dispute on an answer: every entry it was ever about, in all versions, and the ends of
-    the periods of the clearings that changed it."""
+    """A closed dispute on an answer: every entry that the home region, and the asking one, ever
+    claimed in it, in all versions."""
 
     dispute_id: str
     request_id: str
     chunk: int
-    entries: frozenset[ClearingEntry]
-    changed: frozenset[int]
+    home: frozenset[ClearingEntry]
+    asking: frozenset[ClearingEntry]
 
 
 class SqlDisputes:
@@ -130,8 +130,6 @@ class SqlDisputes:
                 _D.chunk,
                 _V.home_entries,
                 _V.asking_entries,
-                _V.since,
-                _V.ended,
             )
             .select_from(joined)
             .where(_D.region == region, _D.home == home, _D.closed == until)
@@ -140,11 +138,11 @@ class SqlDisputes:
         with reading(self._engine) as connection:
             rows = connection.execute(query).all()
         found: dict[str, ClosedDispute] = {}
-        for own, request_id, chunk, here, there, since, ended in rows:
+        for own, request_id, chunk, home_entries, asking_entries in rows:
             before = found.get(own, ClosedDispute(own, request_id, chunk, frozenset(), frozenset()))
             found[own] = before._replace(
-                entries=before.entries.union(entries_in(here), entries_in(there)),
-                changed=before.changed | ({since} if ended is None else {since, ended}),
+                home=before.home.union(entries_in(home_entries)),
+                asking=before.asking.union(entries_in(asking_entries)),
             )
         return list(found.values())
 

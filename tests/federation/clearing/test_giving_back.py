@@ -21,6 +21,7 @@ from gateway.federation.clearing.dispute_store import SqlDisputes
 from gateway.federation.clearing.giving_back import GivingBack
 from gateway.federation.clearing.ledger import RegionLedger
 from gateway.federation.clearing.store import SqlClearings
+from gateway.federation.clearing.tables import CLEARINGS
 from gateway.meter.receipts import ReceiptSigner
 from gateway.meter.tables import USAGE
 from gateway.server.log_keys import LogKeys
@@ -309,3 +310,21 @@ async def test_what_is_conceded_of_a_month_that_was_closed_is_given_back_in_the_
     later = await _closed(world, month.name, shifted(month, 1).name)
     assert later.due_micro_yuan == -3 * FEE
     assert settled.due_micro_yuan + later.due_micro_yuan == owed
+
+
+async def test_what_was_cleared_and_is_claimed_anew_is_not_conceded_by_who_claims_it(
+    world: World,
+) -> None:
+    await world.use(3)
+    owed = await cleared(world)
+    with world.asking.installation.engines.evidence.begin() as connection:
+        connection.execute(update(CLEARINGS).values(elements=b"", ledger_entries=0))
+    await world.run()
+    (dispute,) = await world.disputes(world.asking)
+    assert dispute.kind == pb.CLEARING_DISPUTE_KIND_ASKING_ONLY
+    await world.resolve(world.asking, dispute, HOME)
+    assert await cleared(world) == owed
+    assert not await world.disputes(world.home)
+    assert not (await _giving_back(world)).give_back(world.asking.entity_id, _OPERATOR)
+    assert not _notes(world.home)
+    assert (await statement(world, world.home, _OPERATOR)).due_micro_yuan == owed == 3 * FEE
