@@ -152,8 +152,10 @@ class GatewayConfig(BaseSettings):
     """Calls one process works on at once; more are refused, and so is who would hold more of them
     than are left free. A tenth is kept for administrators."""
 
-    max_streams_per_client: Annotated[int, Field(ge=1, le=10_000)] = 100
-    """Calls one connection may have open at once; the client's gRPC library queues more."""
+    max_streams_per_client: Annotated[int, Field(ge=1, le=10_000)] = 1_000
+    """Calls one connection may have open at once, those that ended a moment ago among them. gRPC
+    refuses more without details; so let it be more than one operator may have open
+    (max_concurrent_calls)."""
 
     max_subjects_per_batch: Annotated[int, Field(ge=1, le=50_000)] = 50_000
     """Subjects of one BatchGetSubjectRecords call."""

@@ -57,11 +57,10 @@ def options(config: GatewayConfig) -> list[tuple[str, Any]]:
         ("grpc.so_reuseport", int(config.workers > 1)),
         ("grpc.max_send_message_length", most_sent(config)),
         ("grpc.max_receive_message_length", config.max_request_bytes),
+        # gRPC counts a stream until it is forgotten, a moment after its end is sent, and refuses those
+        # that clients rightly open in its place: so there are more than one operator's `Places`.
+        # Without that count one connection could fill the memory by calls that it resets.
         ("grpc.max_concurrent_streams", config.max_streams_per_client),
-        # It would count streams until they are forgotten, a little after their end is sent, and refuse
-        # without details those that clients rightly open in their places. What is open is bounded
-        # by `Places`, who resets streams in a row by the transport itself (ENHANCE_YOUR_CALM).
-        ("grpc.http.overload_protection", 0),
         ("grpc.max_allowed_incoming_connections", most_grpc()),
         ("grpc.server_handshake_timeout_ms", HANDSHAKE_SECONDS * 1_000),
         ("grpc.max_metadata_size", _MOST_METADATA_BYTES),

@@ -332,11 +332,17 @@ async def test_any_number_of_refusals_leaves_a_connection_in_use(
         assert not (await query(channel)).records
 
 
-async def test_calls_beyond_those_open_at_once_wait_for_their_turn(standing: Gateway) -> None:
-    async with standing.channel() as channel:
+async def test_more_calls_at_once_than_an_operator_may_have_are_answered_or_refused_with_details(
+    embedded_gateway: Gateway,
+) -> None:
+    async with embedded_gateway.channel() as channel:
         await query(channel, company(0))
-        for at_once in (STREAMS + STREAMS // 2, 20 * STREAMS):
-            await asyncio.gather(*(query(channel, company(0)) for _ in range(at_once)))
+        for at_once in (150, 900):
+            calls = (query(channel, company(0)) for _ in range(at_once))
+            answers = await asyncio.gather(*calls, return_exceptions=True)
+            ended = [each for each in answers if isinstance(each, grpc.aio.AioRpcError)]
+            assert {explain(error).reason for error in ended} <= {"RATE_EXCEEDED"}
+            assert len(answers) - len(ended) >= min(at_once, 450)
 
 
 @pytest.mark.parametrize("end", ["certificate", "token"])
