@@ -11,7 +11,7 @@ import tomllib
 from itertools import combinations
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from pydantic import (
     AwareDatetime,
@@ -41,7 +41,8 @@ Port = Annotated[int, Field(ge=0, le=65_535)]
 # As SQLAlchemy takes a URL apart: in another it finds a part of the password where the host or the
 # port is, and tells it with the failure.
 _POSTGRESQL = re.compile(
-    r"[a-z]+://(?:[^:/]*(?::[^@]*)?@)?(?:\[[^/?@]+\]|[^/:?@]*)(?::\d+)?(?:/[^?@]*)?(?:\?.*)?"
+    r"[a-z]+://(?:[^:/]*(?::[^@]*)?@)?(?:\[[^/?@]+\]|[^/:?@]*)(?::\d+)?(?:/[^?@]*)?"
+    r"(?:\?[^@=]*(?:=.*)?)?"
 )
 HttpUrl = Annotated[str, Field(pattern=r"^https?://[^\s/?#]+[^\s?#]*$")]
 HttpsUrl = Annotated[str, Field(pattern=r"^https://[^\s/?#]+[^\s?#]*$")]
@@ -323,7 +324,7 @@ class GatewayConfig(BaseSettings):
     @classmethod
     def _holds_no_credentials(cls, endpoint: str | None) -> str | None:
         # OTLP has no user; the library would look for a host of that name, and log all of it.
-        if endpoint is not None and "@" in endpoint:
+        if endpoint is not None and "@" in unquote(endpoint):
             raise ValueError(
                 "leave out user and password; what the collector asks for goes into the variable"
                 " OTEL_EXPORTER_OTLP_HEADERS"

@@ -158,6 +158,7 @@ def _installation(config: Path | None) -> Generator[tuple["AuthorityLog", "Signi
     from gateway.config import GatewayConfig
     from gateway.installation.home import Home
     from gateway.oauth.signing import SigningKeys
+    from gateway.pki.files import read_as_owner
     from gateway.storage.engines import open_engines
     from operators.sql import SqlAuthorityLog
 
@@ -165,6 +166,6 @@ def _installation(config: Path | None) -> Generator[tuple["AuthorityLog", "Signi
     home = Home.at(settings.home)
     engines = open_engines(settings.database.get_secret_value(), home.root)
     try:
-        yield SqlAuthorityLog(engines.authority), SigningKeys(home.keys)
+        yield SqlAuthorityLog(engines.authority), SigningKeys(home.keys, read_as_owner)
     finally:
         engines.dispose()

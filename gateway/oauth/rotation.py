@@ -60,7 +60,8 @@ def retire_signing_key(
     if book.signing_kids(now)[:1] == (kid,):
         raise Refused(
             RefusalReason.REFUSAL_REASON_STATE_CONFLICT,
-            "This key signs now; issue its successor first, then retire it.",
+            "This key signs now, or would if its file could be used; issue its successor first,"
+            " then retire it.",
         )
     if keys.signing_kid(book, now) == kid:
         raise Refused(

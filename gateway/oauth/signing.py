@@ -7,7 +7,7 @@ before it.
 
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -32,10 +32,12 @@ class _NotItsKey(ValueError):
 
 
 class SigningKeys:
-    """The private keys this process can sign with."""
+    """The private keys this process can sign with; ``read`` reads a file of them. Who judges for the
+    gateway's own user reads as that one."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, read: Callable[[Path], bytes] = Path.read_bytes) -> None:
         self._folder = folder
+        self._read = read
         self._loaded: dict[str, ECKey | OKPKey] = {}
         # Files that cannot be used, each told once.
         self._told: set[str] = set()
@@ -77,7 +79,7 @@ class SigningKeys:
         key = self._loaded.get(kid)
         if key is None:
             try:
-                key = _read(self._path(kid), kid, key_type)
+                key = _its_key(self._read(self._path(kid)), kid, key_type)
             # TypeError is what a PEM under a passphrase raises.
             except (OSError, TypeError, ValueError, JoseError) as error:
                 self._tell(kid, error)
@@ -97,8 +99,7 @@ class SigningKeys:
         return self._folder / f"{kid}.pem"
 
 
-def _read(file: Path, kid: str, key_type: str) -> ECKey | OKPKey:
-    pem = file.read_bytes()
+def _its_key(pem: bytes, kid: str, key_type: str) -> ECKey | OKPKey:
     key = ECKey.import_key(pem) if key_type == "EC" else OKPKey.import_key(pem)
     # What another key signed nobody can verify under this kid.
     if key.thumbprint() != kid:

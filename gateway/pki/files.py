@@ -1,7 +1,9 @@
 """Files that only their owner may read."""
 
+import errno
 import os
 import secrets
+import stat
 from contextlib import suppress
 from pathlib import Path
 
@@ -48,4 +50,20 @@ def write_first(path: Path, content: bytes) -> bytes:
         pass
     finally:
         draft.unlink()
+    return path.read_bytes()
+
+
+def read_as_owner(path: Path) -> bytes:
+    """Return what a file holds, as whom its folder belongs to reads it.
+
+    Root may read any, and is not who will. Raises OSError.
+    """
+    if os.geteuid() == 0:
+        file, owner = path.stat(), path.parent.stat()
+        if file.st_uid == owner.st_uid:
+            may = stat.S_IRUSR
+        else:
+            may = stat.S_IRGRP if file.st_gid == owner.st_gid else stat.S_IROTH
+        if not file.st_mode & may:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
     return path.read_bytes()

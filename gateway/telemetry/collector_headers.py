@@ -6,7 +6,9 @@ HTTP/2, "Custom-Metadata".
 """
 
 import re
+from base64 import b64decode
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import Final
 from urllib.parse import unquote
 
@@ -22,8 +24,10 @@ _NAME: Final = re.compile(r"[0-9A-Za-z_.-]+")
 _WRITTEN: Final = re.compile(r"[\x20\x21\x23-\x2b\x2d-\x3a\x3c-\x5b\x5d-\x7e]*")
 _SENT: Final = re.compile(r"[\x20-\x7e]*")
 _BINARY: Final = "-bin"
-_SHORTEST_SECRET: Final = 8
+_SHORTEST_SECRET: Final = 4
 """What is shorter, such as a tenant's number, may stand anywhere by chance."""
+_BASIC: Final = re.compile(r"[Bb]asic +([0-9A-Za-z+/]+=*)")
+_ESCAPED: Final = str.maketrans({mark: f"\\{mark}" for mark in "\\\"'"})
 
 
 def require_collector_headers(config: GatewayConfig, environment: Mapping[str, str]) -> None:
@@ -42,15 +46,24 @@ def require_collector_headers(config: GatewayConfig, environment: Mapping[str, s
 def secrets_of_headers(environment: Mapping[str, str]) -> tuple[str, ...]:
     """Return what of the variables must not be logged, in each form it may come, longest first."""
     found = {
-        part
+        secret
         for variable in HEADER_VARIABLES
         for header in _written_in(environment, variable)
         for form in (header, header.partition("=")[2])
         for text in (form, unquote(form))
-        for part in (text, *text.split())
-        if len(part) >= _SHORTEST_SECRET
+        for part in (text, *text.split(), *_user_and_password(text))
+        for secret in (part, part.translate(_ESCAPED))
+        if len(secret) >= _SHORTEST_SECRET
     }
     return tuple(sorted(found, key=len, reverse=True))
+
+
+def _user_and_password(text: str) -> Iterator[str]:
+    """Give what Basic credentials hold (RFC 7617), which a collector may tell back."""
+    for found in _BASIC.finditer(text):
+        with suppress(ValueError):
+            both = b64decode(found[1]).decode()
+            yield from (both, both.partition(":")[2])
 
 
 def _written_in(environment: Mapping[str, str], variable: str) -> Iterator[str]:

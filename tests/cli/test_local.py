@@ -161,13 +161,21 @@ def test_a_new_key_is_published_before_it_signs(home: Path) -> None:
     assert (retired.status, retired.json["error"]["reason"]) == (2, "STATE_CONFLICT")
 
 
-def test_keys_tell_which_signs_where_the_file_of_the_newest_cannot_be_used(home: Path) -> None:
+@pytest.mark.parametrize("file", ["another key's", "not for the gateway's user"])
+def test_keys_tell_which_signs_where_the_file_of_the_newest_cannot_be_used(
+    home: Path, file: str
+) -> None:
     assert creditgate_here(home, "init").status == 0
     (first,) = creditgate_here(home, "key", "list", "--json").json["keys"]
     rotate = ("key", "rotate", "--reason", "due", "--in", "0", "--json")
     kid = creditgate_here(home, *rotate).json["kid"]
     retire = ("key", "retire", first["kid"], "--reason", "over", "--at-once", "--json")
-    (home / "keys" / f"{kid}.pem").write_bytes((home / "keys" / f"{first['kid']}.pem").read_bytes())
+    newest = home / "keys" / f"{kid}.pem"
+    if file == "another key's":
+        newest.write_bytes(newest.with_name(f"{first['kid']}.pem").read_bytes())
+    else:
+        # Root, who may run this, reads it all the same.
+        newest.chmod(0)
     keys = creditgate_here(home, "key", "list", "--json").json["keys"]
     assert [(key["kid"], key["signs"]) for key in keys] == [(kid, False), (first["kid"], True)]
     sheet = creditgate_here(home, "key", "list")

@@ -8,7 +8,11 @@ from pathlib import Path
 import pytest
 
 from gateway.config import ConfigRefused, GatewayConfig
-from gateway.telemetry.collector_headers import HEADER_VARIABLES, require_collector_headers
+from gateway.telemetry.collector_headers import (
+    HEADER_VARIABLES,
+    require_collector_headers,
+    secrets_of_headers,
+)
 from tests.cli.commands import creditgate_here
 
 SECRET = "S3CRETTOKEN"
@@ -86,3 +90,22 @@ def test_what_libraries_log_holds_no_secret_of_the_headers(headers: str) -> None
     )
     assert " opentelemetry." in done.stderr
     assert SECRET not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("headers", "told_back"),
+    [
+        ("x-key=QUOTED%22LONG%5CSECRET", r"x-key was QUOTED\"LONG\\SECRET"),
+        ("authorization=Basic%20dXNlcjpodW50ZXIy", "user:hunter2 is unknown"),
+        ("authorization=Basic%20dXNlcjpodW50ZXIy", "password hunter2 is wrong"),
+        ("x-key=k3yz", "bad key k3yz"),
+    ],
+)
+def test_what_a_collector_tells_back_is_among_the_secrets(headers: str, told_back: str) -> None:
+    secrets = secrets_of_headers({HEADER_VARIABLES[0]: headers})
+    assert any(secret in told_back for secret in secrets)
+
+
+def test_credentials_that_hold_no_text_are_no_fault() -> None:
+    secrets = secrets_of_headers({HEADER_VARIABLES[0]: "a=Basic%20%21%21%21%21,b=Basic%20gICA"})
+    assert {"!!!!", "gICA"} <= set(secrets)
