@@ -3,8 +3,11 @@
 import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from shutil import copytree, ignore_patterns
+from sqlite3 import connect
 from typing import Any
 
 import grpc
@@ -293,10 +296,22 @@ async def test_commands_list_witnesses_and_split_views_and_clear_them(
     assert not (await run("witness", "splits", "--json")).get("split_views")
 
 
-async def test_a_witness_that_forgot_nothing_is_not_begun_anew(three: Three) -> None:
-    home = three.regions["two"].installation.home
+def copied(root: Path, folder: Path) -> Path:
+    """Return a copy of a home on SQLite as it is now, on which nobody is at work."""
+    copytree(root, folder, ignore=ignore_patterns("*.db*", "*.lock"))
+    for store in root.glob("*.db"):
+        with closing(connect(store)) as origin, closing(connect(folder / store.name)) as copy:
+            origin.backup(copy)
+    return folder
+
+
+async def test_a_witness_that_forgot_nothing_is_not_begun_anew(
+    three: Three, tmp_path: Path
+) -> None:
+    region = three.regions["two"]
+    home = copied(region.installation.home.root, tmp_path / "home")
     done = await asyncio.to_thread(
-        creditgate_here, home.root, "witness", "begin", ISSUER=three.regions["two"].entity_id
+        creditgate_here, home, "witness", "begin", ISSUER=region.entity_id
     )
     assert done.status == 1
     assert "nothing to begin" in done.told
