@@ -6,9 +6,10 @@ on PostgreSQL a process is at work by the session that hears of authority (`gate
 """
 
 import sqlite3
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from time import monotonic, sleep
 from typing import Final
 
 from sqlalchemy import Engine, text
@@ -21,6 +22,9 @@ PATIENT_SECONDS: Final = 10.0
 """So long a process that starts waits for who is alone."""
 AGAIN_SECONDS: Final = 0.1
 """So often it asks meanwhile."""
+_ENDING_SECONDS: Final = 3.0
+"""So long who is to be alone on PostgreSQL waits for those that have just ended: a session is there for
+a moment longer than its process."""
 _FILE: Final = "at-work.lock"
 _SHARED: Final = ("BEGIN", "SELECT count(*) FROM sqlite_master")
 _ALONE: Final = ("BEGIN EXCLUSIVE",)
@@ -76,15 +80,25 @@ def alone(engine: Engine) -> Generator[None]:
     if engine.dialect.name == "postgresql":
         with closing(own_session(engine)) as session:
             asking = text(f"SELECT pg_try_advisory_lock({LOCK})")
-            if not session.execute(asking).scalar_one():
+            if not _soon(lambda: session.execute(asking).scalar_one()):
                 raise StillAtWork
             yield
         return
-    session = _locked(_file_of(engine), _ALONE)
-    if session is None:
+    lock = _locked(_file_of(engine), _ALONE)
+    if lock is None:
         raise StillAtWork
-    with closing(session):
+    with closing(lock):
         yield
+
+
+def _soon(asked: Callable[[], bool]) -> bool:
+    """Tell whether it is so by the time that sessions of those that ended are gone."""
+    give_up = monotonic() + _ENDING_SECONDS
+    while not asked():
+        if monotonic() > give_up:
+            return False
+        sleep(AGAIN_SECONDS)
+    return True
 
 
 def _file_of(engine: Engine) -> Path:
