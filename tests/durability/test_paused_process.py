@@ -25,7 +25,7 @@ from tests.installation import CONSENT_ITEM, PURPOSE, Installation, furnished
 from tests.stores import PostgresStores, SqliteStores
 
 _CALLERS: Final = 12
-_ROUNDS: Final = 60
+_ROUNDS: Final = 300
 _DELIVERED_SECONDS: Final = 0.2
 _WAITING: Final = 4
 
