@@ -111,7 +111,7 @@ async def test_a_retry_asks_each_region_what_it_was_asked_first(routed: World) -
     await eventually(known, 20)
     for every in (False, True):
         # A directory that is not there now leaves nobody out.
-        await eventually(partial(left_out, world, subject, three), 20)
+        await eventually(partial(left_out, world, subject, three), 60)
         again = await ask(world, subject, other, request_id=request_id, every_region=every)
         assert ended(again, two) == "ANSWERED"
         assert names(again, two) == published
