@@ -60,8 +60,8 @@ def bootstrap(
 ) -> Home:
     """Make what is missing and return the installation's home.
 
-    Brings the store's schema up to date, finishes a change of a log's key that was cut off, and warns where PostgreSQL allows fewer connections than
-    this host may open; makes the development CA and a server
+    Brings the store's schema up to date, finishes a change of a log's key that was cut off, and warns
+    where PostgreSQL allows fewer connections than this host may open; makes the development CA and a server
     certificate unless certificates are configured; makes the first key that signs
     access tokens; registers the first administrator, unless there is one: with the keys
     of ``administrator``, or with keys and profile in the home, made where they are missing, where
