@@ -76,14 +76,17 @@ async def test_of_what_was_metered_before_its_licence_ended_the_region_is_told(p
     installation = pair.asking.installation
     end = partial(set_operator, installation, OperatorState.OPERATOR_STATE_SUSPENDED)
     request = pair.request(credential, [subject])
+
+    async def served() -> bool:
+        return not (await asked(pair, pair.request(credential, [subject]), token))[1]
+
+    # That the licence stands has to be heard of over there first.
+    await eventually(served, 10)
     try:
         reason = await require_told(pair, request, token, end)
         assert reason == "LICENCE_CREDENTIAL_INVALID"
     finally:
         set_operator(installation, OperatorState.OPERATOR_STATE_ACTIVE)
-
-    async def served() -> bool:
-        return not (await asked(pair, pair.request(credential, [subject]), token))[1]
 
     await eventually(served, 10)
 
