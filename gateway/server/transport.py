@@ -368,7 +368,8 @@ def _too_large() -> Refused:
     return Refused(
         RefusalReason.REFUSAL_REASON_ANSWER_TOO_LARGE,
         "The answer would pass the size of one message; ask for less at once: fewer items or"
-        " subjects, a shorter period, or smaller pages.",
+        " subjects, a shorter period, or smaller pages. GetStatementDocument gives a statement in"
+        " parts.",
     )
 
 
