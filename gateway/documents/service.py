@@ -67,7 +67,8 @@ class StatementDocuments:
 
         Raises Refused: as `operator_asked`; INVALID_REQUEST; STATE_CONFLICT where a sharing
         rule lacks, or none of the months is closed that all operators' are asked of;
-        RATE_EXCEEDED where too many of the caller's are under way.
+        RATE_EXCEEDED where too many of the caller's are under way. Raises KeyOver where the
+        document is to be signed and this process signs no more.
         """
         view, now = self._feed.current(), self._clock.now()
         everybody = caller.role == ClientRole.CLIENT_ROLE_ADMINISTRATOR and not request.operator_id

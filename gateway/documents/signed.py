@@ -1,53 +1,61 @@
 """Statements as signed JSON: of closed months the same bytes, whichever key signs by now."""
 
 import json
+from base64 import urlsafe_b64encode
 from collections.abc import Iterable
 from typing import Any, Final, NamedTuple
 
 from google.protobuf.json_format import MessageToDict
-from joserfc import jws
-from joserfc.jwk import OKPKey
 
-from creditgate.statement_document import ALGORITHM, TYPE, StatementRegistry
+from creditgate.statement_document import ALGORITHM, TYPE, kid_of
 from gateway.documents.extract import Extract, statement_digest
+from gateway.transparency.keys import KeyOver, LogKey
 
 _VERSION: Final = "1"
 
 
 class FormerSigner(NamedTuple):
-    """A key (PEM) that signed documents until ``until`` (seconds, UTC)."""
+    """A key that signed documents until ``until`` (seconds, UTC)."""
 
-    pem: bytes
+    key: LogKey
     until: int
 
 
 class StatementSigner:
-    """Signs documents with the key of usage logs, a PEM, and those of months that were closed
-    under a ``former`` one, the oldest first, with that; any thread.
+    """Signs documents with the ``key`` of usage logs, and those of months that were closed under a
+    ``former`` one, the oldest first, with that; any thread."""
 
-    Raises joserfc's errors and ValueError where a PEM holds no Ed25519 key.
-    """
-
-    def __init__(self, pem: bytes, former: Iterable[FormerSigner] = ()) -> None:
-        self._key = OKPKey.import_key(pem)
-        self._former = [(each.until, OKPKey.import_key(each.pem)) for each in former]
+    def __init__(self, key: LogKey, former: Iterable[FormerSigner] = ()) -> None:
+        self._key = key
+        self._former = tuple(former)
 
     def sign(self, extract: Extract, now: int) -> bytes:
-        """Return the document of an extract; ``now`` is told of what may still change alone."""
+        """Return the document of an extract; ``now`` is told of what may still change alone.
+
+        Raises KeyOver once the present key is over, whichever is to sign: which months were closed
+        under it, and whether a former one is still to be believed, is not known here any more.
+        """
+        if self._key.is_over:
+            raise KeyOver
         key = self._key_of(extract.as_of)
-        header = {"alg": ALGORITHM, "typ": TYPE, "kid": key.thumbprint()}
+        header = {"alg": ALGORITHM, "typ": TYPE, "kid": kid_of(key.verifier)}
         stated = json.dumps(
             _stated(extract, now), ensure_ascii=False, sort_keys=True, separators=(",", ":")
         )
-        return jws.serialize_compact(
-            header, stated.encode(), key, registry=StatementRegistry()
-        ).encode()
+        # Not by joserfc, which would need the private key itself: a copy of it signs for ever.
+        text = _encoded(json.dumps(header, separators=(",", ":"))) + b"." + _encoded(stated)
+        return text + b"." + _encoded(key.sign(text))
 
-    def _key_of(self, closed_at: int | None) -> OKPKey:
+    def _key_of(self, closed_at: int | None) -> LogKey:
         """Return the key that signed when months were closed; the present one of an open one."""
         if closed_at is None:
             return self._key
-        return next((key for until, key in self._former if closed_at <= until), self._key)
+        return next((key for key, until in self._former if closed_at <= until), self._key)
+
+
+def _encoded(part: str | bytes) -> bytes:
+    """Return a part of a JWS as its compact form has it (RFC 7515)."""
+    return urlsafe_b64encode(part.encode() if isinstance(part, str) else part).rstrip(b"=")
 
 
 def _stated(extract: Extract, now: int) -> dict[str, Any]:

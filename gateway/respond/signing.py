@@ -31,7 +31,8 @@ class AnswerSigner:
         self._waiting: list[_Waiting] = []
 
     async def signed(self, request_digest: bytes, answer: bytes, number: int) -> bytes:
-        """Return ``answer`` with its signature behind it, as the field of this number."""
+        """Return ``answer`` with its signature behind it, as the field of this number. Raises what
+        the key raises."""
         loop = asyncio.get_running_loop()
         if not self._waiting:
             loop.call_soon(self._sign)
@@ -44,7 +45,14 @@ class AnswerSigner:
         waiting, self._waiting = self._waiting, []
         levels = levels_of([each.leaf for each in waiting])
         (root,) = levels[-1]
-        signature = self._key.sign(signed_text(len(waiting), root))
+        try:
+            signature = self._key.sign(signed_text(len(waiting), root))
+        except Exception as error:
+            # Nobody else would tell them: this is a turn of the loop, not of a call.
+            for each in waiting:
+                if not each.done.done():
+                    each.done.set_exception(error)
+            return
         for index, each in enumerate(waiting):
             if not each.done.done():
                 each.done.set_result(

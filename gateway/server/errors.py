@@ -12,6 +12,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from creditgate.refusal import DOMAIN, Refused, reason_name
 from creditgate.v1.refusal_pb2 import RefusalReason
+from gateway.transparency.keys import KeyOver
 
 _log = logging.getLogger(__name__)
 _DETAILS_KEY: Final = "grpc-status-details-bin"
@@ -58,10 +59,13 @@ def refusal_answer(refused: Refused, trailers: Trailers = ()) -> Answer:
 
 
 def refusal_of_failure(error: Exception) -> Refused | None:
-    """Return the refusal that a failing store means, None for any other failure.
+    """Return the refusal that a failing store means, or a key of a log that signs no more, None for
+    any other failure.
 
     Logged by type: a message could hold a row, and so subject data.
     """
+    if isinstance(error, KeyOver):
+        return key_over()
     if isinstance(error, _STORE_FAILURES):
         _log.error("a store failed: %s", type(error).__name__)
         return Refused(
@@ -70,6 +74,15 @@ def refusal_of_failure(error: Exception) -> Refused | None:
             retry_after=1,
         )
     return None
+
+
+def key_over() -> Refused:
+    """Return the refusal of what the former key of a log would have to sign."""
+    return Refused(
+        RefusalReason.REFUSAL_REASON_TEMPORARILY_UNAVAILABLE,
+        "The key of a log was changed beside this process, which has to be started again.",
+        retry_after=30,
+    )
 
 
 def failure_answer(method: str, error: Exception) -> Answer:

@@ -13,8 +13,7 @@ from typing import Final
 
 from sqlalchemy import Engine
 
-from creditgate.refusal import Refused
-from creditgate.v1.refusal_pb2 import RefusalReason
+from gateway.server.errors import key_over
 from gateway.storage.background import Pace, Rounds
 from gateway.storage.engines import reading
 from gateway.storage.signs import Sign
@@ -53,11 +52,7 @@ class KeyWatch:
     def require_keys(self) -> None:
         """Raise Refused TEMPORARILY_UNAVAILABLE where a key is over."""
         if self._ended.is_set():
-            raise Refused(
-                RefusalReason.REFUSAL_REASON_TEMPORARILY_UNAVAILABLE,
-                "The key of a log was changed beside this process, which has to be started again.",
-                retry_after=30,
-            )
+            raise key_over()
 
     async def _look(self) -> bool:
         loop = asyncio.get_running_loop()

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 
+from creditgate.transparency.succession import former_named
 from gateway.authority.feed import AuthorityFeed
 from gateway.clock import Clock
 from gateway.documents.service import StatementDocuments
@@ -28,6 +29,7 @@ from gateway.settlement.store import SqlClosings
 from gateway.shares import Shares
 from gateway.storage.engines import Engines
 from gateway.transparency.beginning import put_away_at
+from gateway.transparency.keys import LogKey
 from gateway.transparency.links import LogLinks
 from gateway.transparency.tables import LogId
 from operators.sql import SqlAuthorityLog
@@ -61,7 +63,7 @@ def settling(
                 closer,
                 closings,
                 StatementUses(engines.records, SqlUsageReader(engines.records, RegionEntries())),
-                StatementSigner(file.read_bytes(), _former_signers(file, links)),
+                StatementSigner(log_keys.of(LogId.USAGE), _former_signers(file, links)),
                 issuer,
                 feed,
                 clock,
@@ -105,5 +107,9 @@ def _closer(engines: Engines) -> Closer:
 def _former_signers(file: Path, links: LogLinks) -> list[FormerSigner]:
     """Return the former keys that are still beside ``file``. Where one is not, the next signs what
     it has signed: the same statements under another signature."""
-    kept = [(put_away_at(file, each.number), each.at) for each in links.former]
-    return [FormerSigner(away.read_bytes(), at) for away, at in kept if away.exists()]
+    kept = [(put_away_at(file, each.number), each) for each in links.former]
+    return [
+        FormerSigner(LogKey.kept_in(away, former.name), each.at)
+        for away, each in kept
+        if away.exists() and (former := former_named(each.note)) is not None
+    ]

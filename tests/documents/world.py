@@ -28,6 +28,7 @@ from gateway.documents.extract import Extract, Wanted
 from gateway.documents.signed import StatementSigner
 from gateway.settle.shares import SharingRule
 from gateway.settlement.statement import complete
+from gateway.transparency.keys import LogKey
 from operators.log import Draft
 from tests.settle.month import Served
 from tests.settle.world import APRIL, MARCH, priced
@@ -40,7 +41,7 @@ NOW = APRIL + 40 * 86_400
 _PRIVATE = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 KEY = VerifierKey("gateway.invalid/log/usage", _PRIVATE.public_key().public_bytes_raw())
 PEM = _PRIVATE.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-SIGNER = StatementSigner(PEM)
+SIGNER = StatementSigner(LogKey(KEY.name, _PRIVATE))
 POOLED = SharingRule(
     rule_id="pooled",
     effective_from=FEBRUARY,

@@ -1,9 +1,10 @@
 """Keys of logs are changed while no gateway runs, and a gateway whose keys are over signs nothing."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import grpc
 import httpx
@@ -15,8 +16,15 @@ from sqlalchemy import select, text
 from sqlalchemy.exc import OperationalError
 
 from creditgate.transparency.linked import LinkedKeys
+from creditgate.v1 import credit_record_service_pb2_grpc as records_grpc
+from creditgate.v1.credit_record_service_pb2 import GetSubjectRecordsRequest
+from creditgate.v1.disclosure_proof_pb2 import ProofKind
+from creditgate.v1.statement_document_pb2 import GetStatementDocumentRequest, StatementForm
+from creditgate.v1.usage_service_pb2_grpc import UsageServiceStub
+from gateway.clock import SystemClock
 from gateway.server import grounds
 from gateway.server.log_keys import LogKeys
+from gateway.settle.month import month_of
 from gateway.storage.at_work import KeysChanging, StillAtWork, alone
 from gateway.storage.engines import reading
 from gateway.transparency.beginning import DISCLOSURE_TABLES
@@ -30,7 +38,7 @@ from sdk.refusals import explain
 from tests.cli.commands import Done, creditgate_here
 from tests.examples import rarely_on_postgresql
 from tests.installation import PUBLISHER, Installation, company, eventually
-from tests.server.calls import draft, publish, query
+from tests.server.calls import PURPOSE, draft, publish, query
 from tests.server.supervising import lives, supervised
 from tests.server.test_keeper import beside_no_keeper
 
@@ -177,6 +185,32 @@ async def test_who_lost_the_session_is_at_work_again(
         installation.close()
 
 
+async def _proved(operator: grpc.aio.Channel) -> None:
+    """Ask for a company's records with a proof, which the key of the disclosure log signs."""
+    await records_grpc.CreditRecordServiceStub(operator).GetSubjectRecords(
+        GetSubjectRecordsRequest(
+            subject=company(1),
+            purpose=PURPOSE,
+            request_id=str(uuid4()),
+            proof=ProofKind.PROOF_KIND_COMPLETE,
+        ),
+        timeout=10,
+    )
+
+
+async def _statement(operator: grpc.aio.Channel, form: StatementForm.ValueType) -> None:
+    """Ask for the present month's statement, which the key of usage logs signs in one form."""
+    month = month_of(SystemClock().now()).name
+    request = GetStatementDocumentRequest(month=month, form=form)
+    assert [part async for part in UsageServiceStub(operator).GetStatementDocument(request)]
+
+
+async def _is_unavailable(call: Awaitable[object]) -> None:
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await call
+    assert explain(refused.value).reason == "TEMPORARILY_UNAVAILABLE"
+
+
 @rarely_on_postgresql
 @pytest.mark.parametrize("log", [LogId.DISCLOSURE, LogId.USAGE])
 async def test_a_gateway_whose_key_was_changed_all_the_same_signs_nothing_more(
@@ -205,16 +239,21 @@ async def test_a_gateway_whose_key_was_changed_all_the_same_signs_nothing_more(
 
         await publish(publisher, [draft("r-1", company(1))])
         await query(operator, company(1))
+        await _proved(operator)
+        await _statement(operator, StatementForm.STATEMENT_FORM_SIGNED_JSON)
         former = present()
         assert not await is_over()
         # As a command would that did not ask who is at work.
         await asyncio.to_thread(succeed, evidence, log, file, tables)
         await eventually(is_over, 10)
+        # Of what is proved already, so that nothing but the signature is wanting.
+        await _is_unavailable(_proved(operator))
         await publish(publisher, [draft("r-2", company(1))])
         if log is LogId.USAGE:
-            with pytest.raises(grpc.aio.AioRpcError) as refused:
-                await query(operator, company(1))
-            assert explain(refused.value).reason == "TEMPORARILY_UNAVAILABLE"
+            await _is_unavailable(query(operator, company(1)))
+            signed = _statement(operator, StatementForm.STATEMENT_FORM_SIGNED_JSON)
+            await _is_unavailable(signed)
+            await _statement(operator, StatementForm.STATEMENT_FORM_CSV)
         else:
             await query(operator, company(1))
         await asyncio.sleep(1)

@@ -4,7 +4,6 @@ from collections.abc import Generator
 from pathlib import Path
 
 import pytest
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from creditgate.transparency.linked import LinkedKeys, UnknownKey
 from creditgate.transparency.merkle import ProofInvalid
@@ -192,11 +191,9 @@ def test_a_closed_month_is_the_same_bytes_under_the_next_key() -> None:
             "https://gateway.invalid", Wanted(OPERATOR, "2026-03", "2026-03", "", ""), [statement]
         )
 
-    first = StatementSigner(_pem(KEY))
-    second = StatementSigner(_pem(SECOND), [FormerSigner(_pem(KEY), 100)])
-    third = StatementSigner(
-        _pem(THIRD), [FormerSigner(_pem(KEY), 100), FormerSigner(_pem(SECOND), 200)]
-    )
+    first = StatementSigner(KEY)
+    second = StatementSigner(SECOND, [FormerSigner(KEY, 100)])
+    third = StatementSigner(THIRD, [FormerSigner(KEY, 100), FormerSigner(SECOND, 200)])
     keys = LinkedKeys.of(THIRD.verifier, [FOLLOWS, succession_note(9, bytes(32), THIRD, SECOND)])
     for at, signers in ((50, (first, second, third)), (150, (second, third)), (250, (third,))):
         documents = {signer.sign(closed(at), 1_000) for signer in signers}
@@ -207,10 +204,6 @@ def test_a_closed_month_is_the_same_bytes_under_the_next_key() -> None:
         statement_of(untouched, THIRD.verifier)
     opened = Extract("https://gateway.invalid", closed(50).wanted, [Statement(month="2026-03")])
     assert statement_of(third.sign(opened, 1_000).decode(), THIRD.verifier).month == "2026-03"
-
-
-def _pem(key: LogKey) -> bytes:
-    return key._private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())  # pyright: ignore[reportPrivateUsage]
 
 
 def test_a_receipt_of_a_key_that_is_not_known_yet_is_not_lost(book: UsageBook, file: Path) -> None:
