@@ -36,7 +36,8 @@ def health(
 ) -> None:
     """Ask the gateway on this host whether it serves. Exit status 1 where it does not.
 
-    By HTTPS it also says whether the process can see the state of authority.
+    By HTTPS it also says whether the process can see the state of authority, and what is not well
+    though it serves.
     """
     from gateway.config import GatewayConfig
 
@@ -45,12 +46,14 @@ def health(
     settings = GatewayConfig.load(config)
     own = _own_certificate(settings)
     asked = ["https"]
-    _ask_https(settings, own)
+    unwell = _ask_https(settings, own)
     if certificate is not None and key is not None:
         asked.append("grpc")
         _ask_grpc(settings, own, certificate, key)
     if as_json:
-        print_json({"serving": True, "asked": asked})
+        print_json({"serving": True, "asked": asked, "unwell": unwell})
+    elif unwell:
+        typer.echo(f"The gateway serves, but not all is well. {unwell}")
     else:
         typer.echo("The gateway serves.")
 
@@ -80,7 +83,8 @@ def _own_certificate(settings: "GatewayConfig") -> Path:
     raise CommandFailed(f"The gateway's own certificate {own} {fault}. {mend}")
 
 
-def _ask_https(settings: "GatewayConfig", own: Path) -> None:
+def _ask_https(settings: "GatewayConfig", own: Path) -> str:
+    """Return what is not well, "" for nothing. Raises CommandFailed where it does not serve."""
     import httpx
 
     from gateway.server.listening import url
@@ -99,6 +103,7 @@ def _ask_https(settings: "GatewayConfig", own: Path) -> None:
         ) from None
     if not answer.is_success:
         raise CommandFailed(f"The gateway answers by HTTPS with status {answer.status_code}.")
+    return str(answer.json().get("detail", ""))
 
 
 def _ask_grpc(settings: "GatewayConfig", own: Path, certificate: Path, key: Path) -> None:

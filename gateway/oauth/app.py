@@ -130,8 +130,10 @@ def _public_routes(context: AuthorizationContext) -> list[Route]:
 
     async def health(_: Request) -> Response:
         context.authority()
-        context.require_sound()
-        return JSONResponse({"status": "ok"}, headers=NO_STORE)
+        # What serves is not taken off by a load balancer for what it cannot mend.
+        unwell = context.soundness()
+        told = {"status": "impaired", "detail": unwell} if unwell else {"status": "ok"}
+        return JSONResponse(told, headers=NO_STORE)
 
     return [
         Route(Endpoints.path(endpoints.jwks), jwks),

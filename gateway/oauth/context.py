@@ -24,8 +24,9 @@ def no_region(client_id: str) -> bool:
     return False
 
 
-def nothing_required() -> None:
-    """Find every process fit to serve."""
+def always_sound() -> str:
+    """Find nothing wrong with any process."""
+    return ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +40,8 @@ class AuthorizationContext:
     the authority store; calls on it block. ``terms_faults`` judges the terms of consents
     that clients ask for; where it is None they can ask for none. ``region_stands`` tells of the
     client of another region whether that region stands now; it raises Refused where that cannot
-    be known. ``require_sound`` raises Refused where the process is not fit to serve, as its health
-    tells.
+    be known. ``soundness`` returns what is not well though the process serves, "" for nothing, and
+    raises Refused where it is not fit to serve; its health tells either.
     """
 
     authority: Callable[[], AuthoritySnapshot]
@@ -56,7 +57,7 @@ class AuthorizationContext:
     nonces: DpopNonces
     terms_faults: TermsFaults | None = None
     region_stands: Callable[[str], bool] = no_region
-    require_sound: Callable[[], None] = nothing_required
+    soundness: Callable[[], str] = always_sound
 
     def client(self, client_id: str) -> RegisteredClient | None:
         """Return the client of that id as of now; None when there is none or it was removed."""

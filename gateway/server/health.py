@@ -1,7 +1,9 @@
-"""What the health service tells of the keeper, and of the process itself once its keys are over.
+"""What the health service tells of the keeper, of the usage logs, and of the process itself once its
+keys are over.
 
 A gateway whose keeper hangs answers still, so its own health stays as it is: taken off by a load
-balancer it would help nobody. Who watches over the gateway asks for the keeper's.
+balancer it would help nobody. Who watches over the gateway asks for the keeper's. So it is where usage
+logs can't be written.
 """
 
 import logging
@@ -15,6 +17,8 @@ from gateway.server.pulse import Pulse
 
 KEEPER: Final = "creditgate.keeper"
 """The keeper's name in the health service."""
+USAGE_LOGS: Final = "creditgate.usage-logs"
+"""That of the usage logs."""
 _log = logging.getLogger(__name__)
 
 
@@ -35,3 +39,11 @@ async def tell_of_keys(health: HealthServicer, keys: KeyWatch) -> None:
     cancelled: another one may, and a load balancer is to take this one off."""
     await keys.ended()
     await health.set("", health_pb2.HealthCheckResponse.NOT_SERVING)
+
+
+async def tell_of_usage_logs(health: HealthServicer, keys: KeyWatch) -> None:
+    """Let ``health`` tell whether usage logs can be written, until cancelled."""
+    status = health_pb2.HealthCheckResponse
+    while True:
+        await health.set(USAGE_LOGS, status.NOT_SERVING if keys.is_stuck else status.SERVING)
+        await keys.turned()

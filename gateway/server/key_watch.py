@@ -3,6 +3,10 @@
 None is changed while one runs: whoever changes them is alone (`gateway.storage.at_work`). Should it
 come about all the same, by a lock that was lost or a store that was put back, the process signs
 nothing more by a key that is over, and its health says so.
+
+A process of a version before there was that lock is at work unseen. Changed beside one, the key of
+usage leaves logs of operators that this one began under the former key; nothing more is logged then,
+which health says as well.
 """
 
 import asyncio
@@ -11,7 +15,7 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
-from sqlalchemy import Engine
+from sqlalchemy import Engine, select
 
 from gateway.server.errors import key_over
 from gateway.storage.background import Pace, Rounds
@@ -19,9 +23,20 @@ from gateway.storage.engines import reading
 from gateway.storage.signs import Sign
 from gateway.transparency.identity import known_key
 from gateway.transparency.keys import LogKey
-from gateway.transparency.tables import LogId
+from gateway.transparency.tables import LOGS, LogId, OperatorLogId
 
 _PACE: Final = Pace(0.5, apart_seconds=0.5)
+_OF_USAGE: Final = select(LOGS.c.public_key).where(LOGS.c.log == LogId.USAGE).scalar_subquery()
+_OF_ANOTHER: Final = (
+    select(LOGS.c.log)
+    .where(LOGS.c.log >= OperatorLogId.FIRST, LOGS.c.public_key != _OF_USAGE)
+    .limit(1)
+)
+_STUCK: Final = (
+    "A usage log in the store was begun by a former key, by a process that was at work as the key was"
+    " changed: nothing more is logged of use. Stop the gateway, processes of former versions too, on"
+    " every host; then run `creditgate log rotate --log usage --at-once`, and start it."
+)
 _log = logging.getLogger(__name__)
 
 
@@ -33,6 +48,8 @@ class KeyWatch:
         self._evidence = evidence
         self._keys = keys
         self._ended = asyncio.Event()
+        self._turned = asyncio.Event()
+        self._is_stuck = False
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="log-keys")
         self._rounds = Rounds("log-keys", self._look, _PACE, sign=sign)
 
@@ -54,9 +71,30 @@ class KeyWatch:
         if self._ended.is_set():
             raise key_over()
 
+    @property
+    def is_stuck(self) -> bool:
+        """Whether nothing more can be logged of use: a usage log is of another key."""
+        return self._is_stuck
+
+    async def turned(self) -> None:
+        """Return once it `is_stuck`, or is so no more."""
+        self._turned.clear()
+        await self._turned.wait()
+
+    def soundness(self) -> str:
+        """Return what is not well and what mends it, "" for nothing. Raises as `require_keys`."""
+        self.require_keys()
+        return _STUCK if self._is_stuck else ""
+
     async def _look(self) -> bool:
         loop = asyncio.get_running_loop()
-        for log in await loop.run_in_executor(self._thread, self._over):
+        over, is_stuck = await loop.run_in_executor(self._thread, self._found)
+        if is_stuck != self._is_stuck:
+            self._is_stuck = is_stuck
+            self._turned.set()
+            if is_stuck:
+                _log.error("%s", _STUCK)
+        for log in over:
             self._keys[log].end()
             self._ended.set()
             _log.error(
@@ -66,8 +104,10 @@ class KeyWatch:
             )
         return False
 
-    def _over(self) -> list[LogId]:
-        """Return the logs whose keys are over, and were not known to be."""
+    def _found(self) -> tuple[list[LogId], bool]:
+        """Return the logs whose keys are over, and were not known to be; and whether an operator's is
+        of another key than the store's log of usage."""
         watched = [(log, key) for log, key in [*self._keys.items()] if not key.is_over]
         with reading(self._evidence) as connection:
-            return [log for log, key in watched if known_key(connection, log) != key.verifier]
+            over = [log for log, key in watched if known_key(connection, log) != key.verifier]
+            return over, connection.execute(_OF_ANOTHER).first() is not None

@@ -44,7 +44,7 @@ from gateway.server.federation import Federation, federation_of
 from gateway.server.files import most_https
 from gateway.server.grounds import Grounds, grounds_of
 from gateway.server.guard import Guard
-from gateway.server.health import tell_keepers_health, tell_of_keys
+from gateway.server.health import tell_keepers_health, tell_of_keys, tell_of_usage_logs
 from gateway.server.keeping import keeping
 from gateway.server.line import Line, line_within
 from gateway.server.listening import (
@@ -236,7 +236,7 @@ async def _serving(grounds: Grounds, line: Line, https: socket.socket) -> AsyncG
             issuer,
             federation.region_stands,
             federation.exchanges,
-            grounds.key_watch.require_keys,
+            grounds.key_watch.soundness,
         )
         https_tls = tls_context(tls.certificate, tls.key, tls.client_ca)
         web = build_http_server(app, https_tls, most_https())
@@ -275,6 +275,7 @@ async def _serving(grounds: Grounds, line: Line, https: socket.socket) -> AsyncG
         pulse = await stack.enter_async_context(felt_pulse(line, grounds.telemetry.keeper))
         await stack.enter_async_context(at_work(tell_keepers_health(health, pulse)))
         await stack.enter_async_context(at_work(tell_of_keys(health, grounds.key_watch)))
+        await stack.enter_async_context(at_work(tell_of_usage_logs(health, grounds.key_watch)))
         try:
             yield Running(
                 own,

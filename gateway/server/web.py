@@ -11,7 +11,7 @@ from gateway.clock import Clock
 from gateway.config import GatewayConfig
 from gateway.interaction.app import InteractionParts, interaction_routes
 from gateway.oauth.app import build_app
-from gateway.oauth.context import AuthorizationContext, nothing_required
+from gateway.oauth.context import AuthorizationContext, always_sound
 from gateway.oauth.dpop import DpopProofs
 from gateway.oauth.replay import SqlReplayCache
 from gateway.oauth.rfc8414 import Endpoints
@@ -39,10 +39,10 @@ def web_app(
     issuer: str,
     region_stands: Callable[[str], bool],
     exchanges: Mapping[str, SubjectExchange] = NO_EXCHANGES,
-    require_sound: Callable[[], None] = nothing_required,
+    soundness: Callable[[], str] = always_sound,
 ) -> Starlette:
     """Return the application; ``offices`` are the pages of administrators and operators,
-    ``issuer`` its own public URL, ``region_stands`` and ``require_sound`` as `AuthorizationContext`
+    ``issuer`` its own public URL, ``region_stands`` and ``soundness`` as `AuthorizationContext`
     has them, ``exchanges`` as `build_app`."""
     return build_app(
         AuthorizationContext(
@@ -59,7 +59,7 @@ def web_app(
             nonces=proofs.nonces,
             terms_faults=consents.desk.faults,
             region_stands=region_stands,
-            require_sound=require_sound,
+            soundness=soundness,
         ),
         lambda interactions: [
             *interaction_routes(
