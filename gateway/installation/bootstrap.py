@@ -11,6 +11,7 @@ from typing import Final
 from creditgate.v1.operator_service_pb2 import ClientRole
 from gateway.clock import Clock
 from gateway.config import ConfigRefused, GatewayConfig
+from gateway.installation.finishing import finish_successions
 from gateway.installation.home import Home
 from gateway.oauth.keys import SigningKeyBook
 from gateway.oauth.rotation import issue_signing_key
@@ -25,10 +26,8 @@ from gateway.pki.development import (
 )
 from gateway.pki.thumbprint import thumbprint_of_pem
 from gateway.storage.connections import shortage
-from gateway.storage.engines import Engines, open_for_one, reading
+from gateway.storage.engines import open_for_one, reading
 from gateway.storage.migrate import upgrade_all
-from gateway.transparency.succeeding import finish
-from gateway.transparency.tables import LogId
 from operators.authority import Authority
 from operators.log import AuthorityLog, Draft
 from operators.model import CLIENT, SCOPE_GRANT, Client, ScopeGrant
@@ -67,8 +66,8 @@ def bootstrap(
     of ``administrator``, or with keys and profile in the home, made where they are missing, where
     the development CA certifies clients. Of those that do so at once in one home each waits for
     the one before. Raises ConfigRefused where the folder of the home cannot be made, NoAdministrator when no keys are given and it does not, or those in the
-    home are of a kind that is not made here, OSError where they cannot be read, and what the store
-    raises when it cannot be reached.
+    home are of a kind that is not made here, OSError where they cannot be read, KeysChanging where a
+    change of a log's key is under way for long, and what the store raises when it cannot be reached.
     """
     home = Home.at(config.home)
     _require_folder(home)
@@ -85,7 +84,7 @@ def bootstrap(
         # Not before: a migration takes turns of its own, and may take an hour, in which processes
         # of the version before are started.
         with home.alone():
-            _finish_successions(engines, home)
+            finish_successions(engines.evidence, home)
             _issue_first_key(log, SigningKeys(home.keys), clock.now())
             if not _has_administrator(log):
                 keys = administrator or _made_keys(config, home, clock.now())
@@ -123,13 +122,6 @@ def _certify_for_regions(config: GatewayConfig, home: Home, now: int) -> None:
     ):
         certificate = make_client_certificate(home.development_ca(), "federation", now)
         certificate.write(home.federation_certificate, home.federation_certificate_key)
-
-
-def _finish_successions(engines: Engines, home: Home) -> None:
-    """Finish what a `creditgate log rotate` began that was cut off: by the former key nothing starts."""
-    for log in LogId:
-        if finish(engines.evidence, log, home.log_key(log.path)):
-            _log.warning("the change of the key of the log of %s was cut off; it is done", log.path)
 
 
 def _issue_first_key(log: AuthorityLog, keys: SigningKeys, now: int) -> None:

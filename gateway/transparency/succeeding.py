@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from sqlalchemy import Connection, Engine, Table, delete, insert, select
 
@@ -136,6 +136,20 @@ def succeed(
     return note
 
 
+class _Begun(NamedTuple):
+    """A key that the store says comes next, and is not in its place: the ``note`` that says so, and
+    the key's ``name``."""
+
+    note: str
+    name: str
+
+
+def is_begun(engine: Engine, log: LogId, file: Path) -> bool:
+    """Tell whether the store says that another key comes next than is in its place: `succeed` is at
+    that now, or was cut off. Raises as `finish`."""
+    return _begun(engine, log, file) is not None
+
+
 def finish(engine: Engine, log: LogId, file: Path) -> str:
     """Put the key in its place that the store says comes next, where `succeed` was cut off before
     that; return the note that says so, "" where nothing was begun.
@@ -143,21 +157,26 @@ def finish(engine: Engine, log: LogId, file: Path) -> str:
     Nobody else may do so at once, nor may the gateway run. Raises OSError, and ValueError where what
     lies beside ``file`` is damaged.
     """
-    last = LastSigned.read(file)
-    if last is None:
-        return ""
-    newest = select(LINKS.c.number, LINKS.c.note).where(LINKS.c.log == log)
-    with reading(engine) as connection:
-        if known_key(connection, log) is not None:
-            return ""
-        row = connection.execute(newest.order_by(LINKS.c.number.desc()).limit(1)).first()
-    if row is None:
-        return ""
-    begun = _begun_by(row.note, put_away_at(file, row.number), last, file)
+    begun = _begun(engine, log, file)
     if begun is None:
         return ""
     _put_in_place(file, begun.name)
-    return row.note
+    return begun.note
+
+
+def _begun(engine: Engine, log: LogId, file: Path) -> _Begun | None:
+    last = LastSigned.read(file)
+    if last is None:
+        return None
+    newest = select(LINKS.c.number, LINKS.c.note).where(LINKS.c.log == log)
+    with reading(engine) as connection:
+        if known_key(connection, log) is not None:
+            return None
+        row = connection.execute(newest.order_by(LINKS.c.number.desc()).limit(1)).first()
+    if row is None:
+        return None
+    told = _begun_by(row.note, put_away_at(file, row.number), last, file)
+    return None if told is None else _Begun(row.note, told.name)
 
 
 def _begun_by(note: str, away: Path, last: LastSigned, file: Path) -> VerifierKey | None:

@@ -1,9 +1,13 @@
 """A change of a log's key that is cut off anywhere is whole in the end: as before it, or done."""
 
+import asyncio
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import asynccontextmanager
 from multiprocessing import get_context
+from multiprocessing.process import BaseProcess
 from pathlib import Path
+from time import sleep
 from typing import Any
 
 import pytest
@@ -13,8 +17,10 @@ from creditgate.transparency.linked import LinkedKeys
 from creditgate.transparency.note import VerifierKey
 from creditgate.transparency.succession import open_succession
 from gateway.clock import SystemClock
+from gateway.installation import finishing
 from gateway.installation.bootstrap import bootstrap
 from gateway.server.log_keys import LogKeys
+from gateway.storage.at_work import KeysChanging, alone
 from gateway.storage.engines import open_engines, reading
 from gateway.transparency import succeeding
 from gateway.transparency.beginning import DISCLOSURE_TABLES
@@ -24,7 +30,8 @@ from gateway.transparency.succeeding import announce, succeed
 from gateway.transparency.tables import LogId
 from gateway.usage.agreed import LINKED_USAGE_TABLES
 from tests.cli.commands import Done, creditgate_here
-from tests.installation import PUBLISHER, Installation, company
+from tests.examples import rarely_on_postgresql
+from tests.installation import PUBLISHER, Installation, company, eventually
 from tests.server.calls import draft, publish, query
 
 _LOGS = (LogId.DISCLOSURE, LogId.USAGE)
@@ -148,6 +155,81 @@ async def test_the_next_rotate_finishes_a_change_that_was_cut_off_and_prints_its
     await _serve(embedded, "r-2")
     present = _goes_on_from(embedded, log, former)
     assert open_succession(done.out, former).next_key == present
+
+
+def _held(database: str, folder: Path, file: Path) -> None:
+    """Change the key of usage as `log rotate` does, held before the key is put in place."""
+    whole = Path.replace
+
+    def replace(self: Path, target: Path) -> Path:
+        if self.suffix == ".next":
+            (folder / "held").touch()
+            while not (folder / "go").exists():
+                sleep(0.05)
+        return whole(self, target)
+
+    Path.replace = replace  # type: ignore[method-assign]
+    evidence = open_engines(database, folder).evidence
+    with alone(evidence):
+        succeed(evidence, LogId.USAGE, file, _TABLES[LogId.USAGE])
+
+
+@asynccontextmanager
+async def _changing_slowly(installation: Installation) -> AsyncGenerator[BaseProcess]:
+    """Give a process that changes the key of usage, amid that, until the file `go` is there."""
+    file = installation.home.log_key(LogId.USAGE.path)
+    place = (installation.database, installation.folder, file)
+    process = get_context("forkserver").Process(target=_held, args=place)
+    process.start()
+    try:
+
+        async def is_held() -> bool:
+            return (installation.folder / "held").exists()
+
+        await eventually(is_held, 20)
+        yield process
+    finally:
+        process.kill()
+        await asyncio.to_thread(process.join)
+
+
+@rarely_on_postgresql
+async def test_a_change_that_is_under_way_is_waited_for_and_not_taken_for_cut_off(
+    installation: Installation, caplog: pytest.LogCaptureFixture
+) -> None:
+    await _serve(installation, "r-1")
+    former = _present(installation, LogId.USAGE)
+    following = installation.home.log_key(LogId.USAGE.path).with_suffix(".next")
+    async with _changing_slowly(installation) as changing:
+        start = asyncio.create_task(
+            asyncio.to_thread(bootstrap, installation.config, SystemClock())
+        )
+        await asyncio.sleep(1)
+        assert following.exists() and not start.done()
+        (installation.folder / "go").touch()
+        await asyncio.to_thread(changing.join, 20)
+        assert changing.exitcode == 0
+        await asyncio.wait_for(start, 20)
+    assert "was cut off" not in caplog.text
+    await _serve(installation, "r-2")
+    _goes_on_from(installation, LogId.USAGE, former)
+
+
+@rarely_on_postgresql
+async def test_a_start_says_so_where_a_change_is_long_under_way_and_finishes_it_once_that_is_killed(
+    installation: Installation, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await _serve(installation, "r-1")
+    former = _present(installation, LogId.USAGE)
+    with monkeypatch.context() as patched:
+        patched.setattr(finishing, "PATIENT_SECONDS", 0.5)
+        async with _changing_slowly(installation):
+            with pytest.raises(KeysChanging):
+                await asyncio.to_thread(bootstrap, installation.config, SystemClock())
+    assert "was cut off" not in caplog.text
+    await _serve(installation, "r-2")
+    assert "the log of usage was cut off; it is done" in caplog.text
+    _goes_on_from(installation, LogId.USAGE, former)
 
 
 async def test_by_no_other_command_is_a_change_that_was_cut_off_lost(
