@@ -1,13 +1,14 @@
 """Statements as signed JSON: of closed months the same bytes, whichever key signs by now."""
 
 import json
-from base64 import urlsafe_b64encode
 from collections.abc import Iterable
 from typing import Any, Final, NamedTuple
 
 from google.protobuf.json_format import MessageToDict
+from joserfc import jws
+from joserfc.jwk import OKPKey
 
-from creditgate.statement_document import ALGORITHM, TYPE, kid_of
+from creditgate.statement_document import ALGORITHM, TYPE, StatementRegistry
 from gateway.documents.extract import Extract, statement_digest
 from gateway.transparency.keys import KeyOver, LogKey
 
@@ -37,25 +38,21 @@ class StatementSigner:
         """
         if self._key.is_over:
             raise KeyOver
-        key = self._key_of(extract.as_of)
-        header = {"alg": ALGORITHM, "typ": TYPE, "kid": kid_of(key.verifier)}
+        # Kept by nobody: a copy would sign on once the key is over.
+        key = OKPKey.import_key(self._key_of(extract.as_of).pem())
+        header = {"alg": ALGORITHM, "typ": TYPE, "kid": key.thumbprint()}
         stated = json.dumps(
             _stated(extract, now), ensure_ascii=False, sort_keys=True, separators=(",", ":")
         )
-        # Not by joserfc, which would need the private key itself: a copy of it signs for ever.
-        text = _encoded(json.dumps(header, separators=(",", ":"))) + b"." + _encoded(stated)
-        return text + b"." + _encoded(key.sign(text))
+        return jws.serialize_compact(
+            header, stated.encode(), key, registry=StatementRegistry()
+        ).encode()
 
     def _key_of(self, closed_at: int | None) -> LogKey:
         """Return the key that signed when months were closed; the present one of an open one."""
         if closed_at is None:
             return self._key
         return next((key for key, until in self._former if closed_at <= until), self._key)
-
-
-def _encoded(part: str | bytes) -> bytes:
-    """Return a part of a JWS as its compact form has it (RFC 7515)."""
-    return urlsafe_b64encode(part.encode() if isinstance(part, str) else part).rstrip(b"=")
 
 
 def _stated(extract: Extract, now: int) -> dict[str, Any]:

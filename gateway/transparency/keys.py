@@ -75,9 +75,18 @@ class LogKey:
             raise KeyOver
         return self._private.sign(text)
 
+    def pem(self) -> bytes:
+        """Return the private key (PEM, PKCS #8), for a library that signs with it at once. Raises
+        KeyOver."""
+        if self._over.is_set():
+            raise KeyOver
+        return _pem(self._private)
+
 
 def new_key() -> bytes:
     """Return a new Ed25519 private key (PEM, PKCS #8)."""
-    return Ed25519PrivateKey.generate().private_bytes(
-        Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()
-    )
+    return _pem(Ed25519PrivateKey.generate())
+
+
+def _pem(key: Ed25519PrivateKey) -> bytes:
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())

@@ -64,12 +64,7 @@ def is_signed_by(document: str, key: VerifierKey) -> bool:
         ).headers()
     except (JoseError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return False
-    return header.get("kid") == kid_of(key)
-
-
-def kid_of(key: VerifierKey) -> str:
-    """Return by which kid a document names a key: its thumbprint (RFC 7638)."""
-    return _public(key).thumbprint()
+    return header.get("kid") == _public(key).thumbprint()
 
 
 def _public(key: VerifierKey) -> OKPKey:
