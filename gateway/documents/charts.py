@@ -7,7 +7,7 @@ from reportlab.graphics.shapes import Drawing, Line, Rect, String
 from reportlab.lib.colors import Color, HexColor
 from reportlab.pdfbase.pdfmetrics import stringWidth
 
-from gateway.printing.style import FAINT, FONT, HAIR, INK, WIDTH
+from gateway.printing.style import FAINT, FONT, HAIR, INK, WIDTH, drawn
 from gateway.settle.explain import yuan
 
 MOST_BARS: Final = 10
@@ -49,7 +49,7 @@ def bar_chart(bars: Sequence[Bar]) -> Drawing:
         middle = height - _ROW * (place + 0.5)
         below = middle - _SIZE / 3
         length = room * abs(amount) / span
-        drawing.add(_words(0, below, _fitted(label), "start"))
+        drawing.add(_words(0, below, _fitted(drawn(label)), "start"))
         drawing.add(
             _filled(
                 Rect(zero if amount >= 0 else zero - length, middle - _BAR / 2, length, _BAR),

@@ -56,17 +56,26 @@ def text(words: str, style: ParagraphStyle = BODY) -> Paragraph:
     return Paragraph("".join(map(_run, words)), style)
 
 
+def drawn(words: str) -> str:
+    """Return words to be drawn in `FONT` alone: no character is lost, what it has not is named by its
+    code point."""
+    return "".join(map(_drawn, words))
+
+
+@cache
+def _drawn(character: str) -> str:
+    if character >= " " and _writes("gbk", character):
+        return character
+    return f"〔U+{ord(character):04X}〕"
+
+
 @cache
 def _run(character: str) -> str:
     if character == "\n":
         return "<br/>"
-    if character < " ":
-        return f"〔U+{ord(character):04X}〕"
-    if _writes("gbk", character):
-        return escape(character)
-    if _writes("cp1252", character):
+    if character >= " " and not _writes("gbk", character) and _writes("cp1252", character):
         return f'<font name="{_LATIN_FONT}">{escape(character)}</font>'
-    return f"〔U+{ord(character):04X}〕"
+    return escape(_drawn(character))
 
 
 def _writes(encoding: str, character: str) -> bool:
@@ -148,7 +157,7 @@ class PagedCanvas(Canvas):
             self.__dict__.update(page)
             self.setFont(FONT, 8)
             self.setFillColor(FAINT)
-            self.drawString(MARGIN, 10 * mm, self._foot)
+            self.drawString(MARGIN, 10 * mm, drawn(self._foot))
             told = self._numbered.format(number=number, total=total)
             self.drawRightString(A4[0] - MARGIN, 10 * mm, told)
             super().showPage()

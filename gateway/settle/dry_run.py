@@ -1,5 +1,6 @@
 """Dry run: what past use would have cost by another plan. Pure; nothing is kept."""
 
+from bisect import bisect_right
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
@@ -7,6 +8,7 @@ from creditgate.rating.bill import Bill
 from creditgate.rating.components import Priced
 from creditgate.rating.prices import PriceBook, PricePlan
 from creditgate.rating.rating import rate
+from creditgate.rating.terms import Starts, cuts
 from creditgate.rating.timeline import Timeline
 from creditgate.rating.use import UsePart
 from gateway.settle.classes import ClassBook
@@ -26,9 +28,15 @@ class Tried:
     unpriced: int
 
 
-def dry_run(use: MonthUse, plan: PricePlan, prices: PriceBook, classes: ClassBook) -> Tried:
-    """Return what ``use`` costs by the plans in force, and would by ``plan`` all the month."""
+def dry_run(
+    use: MonthUse, plan: PricePlan, prices: PriceBook, sharing: Starts, classes: ClassBook
+) -> Tried:
+    """Return what ``use`` costs by the plans in force, and would by ``plan`` all the month;
+    ``sharing`` are the sharing rules."""
     from_start = plan.model_copy(update={"effective_from": use.from_})
+    alone = PriceBook(Timeline((from_start,)))
+    # Not where the plans in force cut the month: what is divided among parts is rounded by them.
+    starts = cuts(use.operator_id, use.from_, use.until, alone, sharing, classes)
     operator_classes = {
         start: classes.standing(use.operator_id, start).operator_class
         for start in {part.part_from for part in use.parts}
@@ -42,15 +50,17 @@ def dry_run(use: MonthUse, plan: PricePlan, prices: PriceBook, classes: ClassBoo
     tried = _Repriced(
         use,
         tuple(
-            part._replace(unit_price=0, records=0)
-            if price is None
-            else part._replace(unit_price=price)
+            part._replace(
+                part_from=starts[bisect_right(starts, part.part_from) - 1],
+                unit_price=price or 0,
+                records=0 if price is None else part.records,
+            )
             for part, price in zip(use.parts, list_prices, strict=True)
         ),
     )
     return Tried(
         rate(use, prices, classes),
-        rate(tried, PriceBook(Timeline((from_start,))), classes),
+        rate(tried, alone, classes),
         sum(
             part.records
             for part, price in zip(use.parts, list_prices, strict=True)
@@ -61,7 +71,7 @@ def dry_run(use: MonthUse, plan: PricePlan, prices: PriceBook, classes: ClassBoo
 
 @dataclass(frozen=True, slots=True)
 class _Repriced:
-    """A month's use with other list prices; otherwise what it was."""
+    """A month's use in other parts, at other list prices; otherwise what it was."""
 
     use: MonthUse
     parts: Sequence[UsePart]

@@ -73,10 +73,10 @@ class DryRunService:
     def _tried(
         self, operator_id: str, plan: PricePlan, month: Month, view: SettlementView
     ) -> Tried:
-        prices, classes = view.prices, view.classes
-        starts = cuts(operator_id, month.from_, month.until, prices, view.sharing.rules, classes)
+        prices, rules, classes = view.prices, view.sharing.rules, view.classes
+        starts = cuts(operator_id, month.from_, month.until, prices, rules, classes)
         use = self._reader.month_use(operator_id, starts, month.until, classes.price_class)
-        return dry_run(use, plan, prices, classes)
+        return dry_run(use, plan, prices, rules, classes)
 
 
 def _operators(

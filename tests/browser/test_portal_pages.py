@@ -75,6 +75,17 @@ async def test_pages_are_clear_in_the_dark_and_nothing_has_to_be_scrolled_sidewa
     assert not found, "\n".join(found)
 
 
+async def test_a_long_name_of_an_operator_makes_no_page_wide(site: PortalSite) -> None:
+    operator = site.world.authority.operators[OPERATOR_ID]
+    await site.world.become(OPERATOR_ID, display_name="M" * 200)
+    page = await site.opened(PHONE)
+    await page.goto(site.url(f"/{OPERATOR_ID}"))
+    await expect(page.get_by_text("M" * 200)).to_be_visible()
+    assert await page.evaluate("document.documentElement.scrollWidth") == PHONE["width"]
+    await page.context.close()
+    await site.world.become(OPERATOR_ID, display_name=operator.display_name)
+
+
 async def test_a_chart_is_a_named_picture_with_its_table_behind(site: PortalSite) -> None:
     page = await site.opened(PHONE)
     await page.goto(site.url(f"/{OPERATOR_ID}", "en"))

@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 from joserfc import jws
 from joserfc.jwk import OKPKey
+from reportlab.graphics.shapes import String
 
 from creditgate.statement_document import (
     ALGORITHM,
@@ -18,6 +19,7 @@ from creditgate.statement_document import (
 )
 from creditgate.transparency.note import VerifierKey
 from creditgate.v1.usage_service_pb2 import CreditNote, RevenueShare, Statement
+from gateway.documents.charts import Bar, bar_chart
 from gateway.documents.extract import Extract, statement_digest
 from gateway.documents.pdf import MOST_ROWS, pdf_of
 from gateway.documents.rows import rows_of
@@ -213,6 +215,12 @@ def test_pdf_draws_what_a_source_receives_that_is_named_as_a_region_beside_the_r
     received = document.received_by("beneficiary")
     both = yuan(received["sources/11"] + received["regions/11"])
     assert both in text_of_pdf(pdf_of(document, "zh", NOW))
+
+
+def test_charts_name_characters_that_their_font_has_not() -> None:
+    drawing = bar_chart([Bar("\U00020bb7野家 ﷺ", 1_000_000)])
+    label = next(each for each in drawing.contents if isinstance(each, String))
+    assert label.text == "〔U+20BB7〕野家 〔U+FDFA〕"
 
 
 def test_pdf_of_very_many_rows_keeps_the_largest_and_tells_the_rest(months: Months) -> None:
