@@ -14,6 +14,7 @@ from typing import Final, Literal, NamedTuple
 WIDTH: Final = 1_000
 HEIGHT: Final = 400
 _MOST_LABELS: Final = 6
+_WIDEST: Final = 90
 _WHOLE: Final = 1_000
 
 Kind = Literal["bars", "lines"]
@@ -193,10 +194,11 @@ def _places(labels: Sequence[str]) -> list[str]:
 
 
 def _slot(place: int, places: int) -> tuple[int, int]:
-    """Return left edge and width of a bar: three quarters of its place, one unit at least."""
+    """Return left edge and width of a bar: three quarters of its place, one unit at least; where places
+    are few, no wider than a bar looks."""
     left = WIDTH * place // places
     room = WIDTH * (place + 1) // places - left
-    width = max(room * 3 // 4, 1)
+    width = min(max(room * 3 // 4, 1), _WIDEST)
     return left + (room - width) // 2, width
 
 

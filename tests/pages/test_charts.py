@@ -53,6 +53,12 @@ def test_bars_lie_in_the_frame_upon_each_other_and_are_as_high_as_what_they_meas
             assert one.height >= other.height
 
 
+def test_a_month_that_has_just_begun_is_a_slim_bar_in_its_place() -> None:
+    (bar,) = bar_chart("c", "t", "d", "day", ["12-01"], [Series("s", [3])], str).bars
+    assert bar.width < WIDTH // 10
+    assert bar.x + bar.width // 2 == WIDTH // 2
+
+
 @given(DRAWN)
 def test_lines_pass_through_every_place_within_the_frame(values: list[list[int]]) -> None:
     labels, series = charted(values)
