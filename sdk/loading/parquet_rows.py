@@ -32,7 +32,7 @@ class ParquetRows:
             self._file.close()
             raise
         self._size = path.stat().st_size
-        self._rows = max(1, self._file.metadata.num_rows)
+        self._rows = self._file.metadata.num_rows
         self.read_bytes = 0
 
     def __iter__(self) -> Iterator[Row | BadRow]:
@@ -49,12 +49,16 @@ class ParquetRows:
                         yield BadRow(number, RowFault.NUMBER_NOT_FINITE, endless[at])
                     else:
                         yield Row(number, cells)
-                self.read_bytes = self._size * number // self._rows
-            self.read_bytes = self._size
+                self.read_bytes = self._size * number // max(1, self._rows)
         except (pa.ArrowException, ValueError, OverflowError, OSError):
-            raise SourceRefused(
-                f"{self._path} cannot be read beyond row {number}; write it anew"
-            ) from None
+            raise self._broken_off(number) from None
+        # Where the file was cut at the border of a column, its reader takes that for the end.
+        if number != self._rows:
+            raise self._broken_off(number)
+        self.read_bytes = self._size
+
+    def _broken_off(self, number: int) -> SourceRefused:
+        return SourceRefused(f"{self._path} cannot be read beyond row {number}; write it anew")
 
     def _endless(self, batch: Any) -> dict[int, str]:
         """Return the first column of each row of ``batch`` that is no finite number."""

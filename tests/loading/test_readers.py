@@ -305,6 +305,24 @@ def test_a_damaged_parquet_file_is_told_after_the_rows_before_it(tmp_path: Path)
     assert f"cannot be read beyond row {seen};" in str(refused.value)
 
 
+@pytest.mark.parametrize("beyond", [0, 500], ids=["at a border", "inside"])
+def test_a_parquet_file_that_is_cut_while_it_is_read_is_told_after_the_rows_before_it(
+    tmp_path: Path, beyond: int
+) -> None:
+    path = tmp_path / "x.parquet"
+    numbers = [f"{n:09d}" for n in range(20_000)]
+    pq.write_table(pa.table({"a": numbers, "b": numbers}), path, row_group_size=2_000)
+    border = pq.read_metadata(path).row_group(6).column(0).dictionary_page_offset
+    reader = open_rows(path, AB)
+    rows = iter(reader)
+    seen = [next(rows)]
+    os.truncate(path, border + beyond)
+    with pytest.raises(SourceRefused, match="cannot be read beyond row 12000; write it anew"):
+        seen += rows
+    reader.close()
+    assert len(seen) == 12_000
+
+
 def test_a_folder_gives_every_file_it_can_load_by_name(tmp_path: Path) -> None:
     (tmp_path / "b").mkdir()
     for name in ("b/1.csv", "a.jsonl", "README.md", "c.PARQUET", "._d.csv"):
