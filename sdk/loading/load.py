@@ -18,6 +18,7 @@ from sdk.loading.mapping_file import shipped_mappings
 from sdk.loading.rejects import RejectsReport, require_place
 from sdk.loading.rows import SourceRefused
 from sdk.loading.sources import fitting_mapping, open_rows, sources_in
+from sdk.loading.steady import SteadyFile
 
 _NOTHING_SENT: Final = Fed(0, 0, ())
 _PATIENCE: Final = 60.0
@@ -75,7 +76,8 @@ async def load(
     """Publish every row of a CSV, JSONL or Parquet file, or of all those in a folder.
 
     Without ``mapping`` each file goes by the shipped mapping that fits its columns.
-    Every file's columns are checked before anything is sent. ``report`` is the CSV file
+    Every file's columns are checked before anything is sent, and a file that changes while it is
+    loaded is refused from then on. ``report`` is the CSV file
     of refused and rejected rows (see `sdk.loading.rejects`), which replaces an earlier one and
     nothing else; ``progress`` is called after each batch. A gateway that is away or busy is
     tried again for ``patience`` seconds.
@@ -91,8 +93,12 @@ async def load(
     with RejectsReport(report) as rejects:
         for file in planned:
             maker = DraftMaker(file.mapping)
-            with closing(open_rows(file.path, file.mapping.used())) as rows:
-                async with aclosing(_ahead(batches(rows, maker))) as coming:
+            with (
+                SteadyFile(file.path) as steady,
+                closing(open_rows(file.path, file.mapping.used())) as rows,
+            ):
+                made = steady.while_steady(batches(rows, maker))
+                async with aclosing(_ahead(made)) as coming:
                     async for batch in coming:
                         fed = await feed.publish(batch.request) if batch.rows else _NOTHING_SENT
                         rejects.add(file.name, batch, fed, maker)
