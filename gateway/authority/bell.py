@@ -11,6 +11,7 @@ from sqlalchemy import Engine
 
 from gateway.authority.feed import ChangeBell, PollBell
 from gateway.ending import end
+from gateway.failure_kind import failure_kind
 from gateway.storage.at_work import AGAIN_SECONDS
 from operators.sql import CHANNEL
 
@@ -83,7 +84,7 @@ class PostgresBell:
                     async for _ in connection.notifies():
                         self._rung.set()
             except (psycopg.Error, OSError) as error:
-                _log.warning("notifications interrupted: %s", type(error).__name__)
+                _log.warning("notifications interrupted: %s", failure_kind(error))
                 await asyncio.sleep(_AGAIN_SECONDS)
             finally:
                 self._held.clear()

@@ -17,6 +17,7 @@ from creditgate.v1.refusal_pb2 import RefusalReason
 from gateway.authority.view import AuthorityView
 from gateway.clock import Clock, host_seconds
 from gateway.ending import end
+from gateway.failure_kind import failure_kind
 from gateway.oauth.revocation_log import RevocationLog
 from gateway.storage.signs import Sign
 from operators.log import AuthorityLog
@@ -149,7 +150,7 @@ class AuthorityFeed:
             except Exception as error:
                 # Keep trying: the lease refuses meanwhile, and a store may come back.
                 if failures % _WARN_EVERY == 0:
-                    _log.error("authority log cannot be read: %s", type(error).__name__)
+                    _log.error("authority log cannot be read: %s", failure_kind(error))
                 failures += 1
 
     async def stop(self) -> None:

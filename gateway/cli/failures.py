@@ -62,6 +62,8 @@ SPEAKING: Final = frozenset(
 """Exceptions whose message alone tells what is wrong and how to mend it. By name, since
 importing their modules would make every command wait for what it does not use."""
 
+_NO_SCHEMA: Final = ("SQLITE_ERROR", "42P01")
+"""What SQLite and PostgreSQL call it where a table is not there."""
 _SERVE: Final = "start it with `creditgate serve`, or name another gateway by --profile"
 
 
@@ -256,10 +258,13 @@ def _name_of(kind: type) -> str:
 
 def _store_failure(error: Exception) -> str:
     # Only the driver's own words: the statement and its parameters may hold records.
-    said = " ".join(str(getattr(error, "orig", error)).split())
+    raised = getattr(error, "orig", None) or error
+    said = " ".join(str(raised).split())
+    codes = {getattr(raised, name, None) for name in ("sqlite_errorname", "sqlstate")}
+    mend = "" if codes.isdisjoint(_NO_SCHEMA) else "`creditgate init` sets one up; "
     return (
-        f"The store cannot be used: {said}. `creditgate init` sets one up; `database` and `home`"
-        " in the settings say which it is."
+        f"The store cannot be used: {said}. {mend}`database` and `home` in the settings say which"
+        " it is."
     )
 
 

@@ -17,6 +17,7 @@ from gateway.cli.sources import file_or_folder
 if TYPE_CHECKING:
     from sdk.loading.load import LoadSummary
     from sdk.loading.mapping import ColumnMapping
+    from sdk.refusals import Refusal
 
 _TERMINATED: Final = (
     "The load was ended by SIGTERM. What was published stays so: run it again for the rest, and for"
@@ -70,11 +71,27 @@ def load(
                 advance(state.read_bytes, state.total_bytes)
 
             return await load_source(
-                gateway.channel, source, chosen, report=rejects, progress=progress
+                gateway.channel,
+                source,
+                chosen,
+                report=rejects,
+                progress=progress,
+                waiting=_tell_of_waiting,
             )
 
     summary = calls.with_gateway(profile, loaded)
     _show(summary, replaced=replaced, as_json=as_json)
+
+
+def _tell_of_waiting(why: "Refusal") -> None:
+    from sdk.loading.load import PATIENCE
+
+    typer.echo(
+        f"The gateway does not take the next rows ({why.reason or why.status}: {why.message})."
+        f" They are sent again for {PATIENCE:g} seconds at most, then the load ends; what was"
+        " published stays. What fails in the gateway stands in its log.",
+        err=True,
+    )
 
 
 def _report(named: Path | None) -> Path:

@@ -22,6 +22,7 @@ from gateway.authority.view import AuthorityView
 from gateway.clock import Clock
 from gateway.consents.desk import AskedConsent, ConsentDesk
 from gateway.consents.plain import PlainConsent, notice, plain_consent
+from gateway.failure_kind import failure_kind
 from gateway.interaction.approvers import Approvable, Obstacle, consentable
 from gateway.oauth.consent_request import terms_of
 from gateway.oauth.interactions import Approval, AskedAuthorization, Interactions
@@ -157,4 +158,4 @@ class ConsentApprovals:
         except Refused as refused:
             _log.warning("a refusal left no consent: %s", reason_name(refused.reason))
         except (DBAPIError, PoolTimeout) as error:
-            _log.warning("a refusal left no consent: %s", type(error).__name__)
+            _log.warning("a refusal left no consent: %s", failure_kind(error))

@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from creditgate.refusal import Refused
 from creditgate.v1.refusal_pb2 import RefusalReason
+from gateway.failure_kind import failure_kind
 from gateway.pages.forms import FormRefused
 from gateway.pages.rendering import Pages, language_of
 from gateway.signin.provider import SignInFailed
@@ -84,11 +85,11 @@ def guarded(pages: Pages, serve: Answer) -> Answer:
             _log.warning("a page was not served: %s", RefusalReason.Name(refused.reason))
             return trouble(pages, request, _REFUSED.get(refused.reason, "unavailable"))
         except (DBAPIError, PoolTimeout) as error:
-            _log.warning("a page was not served: %s", type(error).__name__)
+            _log.warning("a page was not served: %s", failure_kind(error))
             return trouble(pages, request, "unavailable")
         except Exception as error:
             # Its type alone: what it says, and where it was, may hold what people are told.
-            _log.error("a page failed: %s", type(error).__name__)
+            _log.error("a page failed: %s", failure_kind(error))
             return trouble(pages, request, "unavailable", status=500)
 
     return guarded

@@ -19,6 +19,7 @@ from typing import Final, NamedTuple, TypeVar
 
 from creditgate.refusal import Refused
 from creditgate.v1.refusal_pb2 import RefusalReason
+from gateway.failure_kind import failure_kind
 from gateway.meter.company import Company
 from gateway.meter.ledger import UsageLedger
 from gateway.meter.model import Outcome, RefusalEntry, Unwritable, UsageClaim
@@ -179,7 +180,7 @@ class GroupCommitter:
                 turn()
             except Exception as error:
                 # Whoever waits for the other turns, and for the group, must not suffer for it.
-                _log.error("a turn between two groups failed: %s", type(error).__name__)
+                _log.error("a turn between two groups failed: %s", failure_kind(error))
 
     def _run(self) -> None:
         while (group := self._groups.get()) is not None:
@@ -198,7 +199,7 @@ class GroupCommitter:
                 outcomes = self._ledger.commit(*_asked(claims, group.refusals))
         except Exception as error:
             # Whatever it was, the callers must hear of it and the thread must live on.
-            _log.error("the usage ledger failed %d claims: %s", len(claims), type(error).__name__)
+            _log.error("the usage ledger failed %d claims: %s", len(claims), failure_kind(error))
             outcomes = [Unwritable()] * len(claims)
             written = False
         else:
@@ -211,7 +212,7 @@ class GroupCommitter:
         try:
             self._observe(size)
         except Exception as error:
-            _log.error("a group could not be counted: %s", type(error).__name__)
+            _log.error("a group could not be counted: %s", failure_kind(error))
 
     def _answer(self, group: _Group, outcomes: Sequence[Outcome], written: bool) -> None:
         taken, claims, refusals, _ = group

@@ -21,6 +21,7 @@ from sqlalchemy import Engine
 from consent.relied import ConsentVersion
 from creditgate.transparency.merkle import leaf_hashes
 from gateway.clock import Clock, host_nanoseconds, micros_of
+from gateway.failure_kind import failure_kind
 from gateway.meter.holds import HoldKey
 from gateway.meter.leaf import LineFields, detail_of, leaf_bytes
 from gateway.meter.model import (
@@ -107,7 +108,7 @@ class UsageLedger:
             return self._write(claims, refusals)
         except self._faults_of_content as error:
             if len(claims) + len(refusals) == 1:
-                _log.error("a usage entry cannot be written: %s", type(error).__name__)
+                _log.error("a usage entry cannot be written: %s", failure_kind(error))
                 return [Unwritable() for _ in claims]
         # Something of the group cannot be written, and the rest must not suffer for it.
         outcomes: list[Outcome] = []

@@ -14,6 +14,7 @@ from starlette.routing import Route
 
 from creditgate.refusal import Refused, reason_name
 from creditgate.v1.refusal_pb2 import RefusalReason
+from gateway.failure_kind import failure_kind
 from gateway.oauth import rfc9396
 from gateway.oauth.approved_tokens import ApprovedTokens
 from gateway.oauth.authorization_desk import AuthorizationDesk
@@ -159,7 +160,7 @@ async def _unavailable(_: Request, error: Exception) -> Response:
 
 async def _store_failed(request: Request, error: Exception) -> Response:
     """Answer that the store cannot be asked, and log it by type: a message holds rows."""
-    _log.error("a store failed: %s", type(error).__name__)
+    _log.error("a store failed: %s", failure_kind(error))
     refused = Refused(
         RefusalReason.REFUSAL_REASON_TEMPORARILY_UNAVAILABLE,
         "The store cannot be reached; nothing was changed, try again.",

@@ -24,6 +24,7 @@ from creditgate.refusal import Refused
 from creditgate.v1.refusal_pb2 import RefusalReason
 from gateway.clock import Clock
 from gateway.consents.schema import schema_route
+from gateway.failure_kind import failure_kind
 from gateway.pages.moments import moment
 from gateway.pages.rendering import GUARDS, Language, Pages, language_of
 from gateway.pages.words import said
@@ -128,7 +129,7 @@ class StatusPages:
                 return self._trouble(request, "too-fast", headers)
             except Exception as error:
                 # Its type alone: what it says may hold what the report states.
-                _log.error("a report's status was not shown: %s", type(error).__name__)
+                _log.error("a report's status was not shown: %s", failure_kind(error))
                 return self._trouble(request, "unavailable")
 
         return serve

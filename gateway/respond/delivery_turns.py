@@ -10,6 +10,7 @@ from typing import Final, ParamSpec, TypeVar
 
 from creditgate.v1.refusal_pb2 import RefusalReason
 from gateway.clock import Clock
+from gateway.failure_kind import failure_kind
 from gateway.meter.deliveries import AlreadySettled, Deliveries, OtherPayload
 from gateway.meter.delivery import Delivering, DeliveryKey, Reached
 from gateway.meter.model import NotCharged
@@ -124,7 +125,7 @@ class Turn:
             # What ends the call may end it again meanwhile.
             await asyncio.shield(self._acknowledge(reached))
         except Exception as error:
-            _log.error("acknowledgements could not be kept: %s", type(error).__name__)
+            _log.error("acknowledgements could not be kept: %s", failure_kind(error))
 
     async def _acknowledge(self, reached: Reached, *, is_last: bool = False) -> bool:
         return await self._turns.run(

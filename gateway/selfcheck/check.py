@@ -10,6 +10,7 @@ from gateway.audit.check import check_decisions
 from gateway.audit.check_facts import waiting_facts
 from gateway.authority.view import AuthorityView
 from gateway.conformance.check import CheckedConformance, check_conformance
+from gateway.failure_kind import failure_kind
 from gateway.reports.check import CheckedReports, check_reports
 from gateway.selfcheck.derived import check_derived
 from gateway.selfcheck.kept import KEPT
@@ -64,7 +65,7 @@ def check_stores(engines: Engines, salts: Salts, now: int) -> CheckedStores:
             return check()
         except UNREADABLE as error:
             # By type: a message could hold a row.
-            faults.append(Fault(what, f"what is there cannot be read: {type(error).__name__}"))
+            faults.append(Fault(what, f"what is there cannot be read: {failure_kind(error)}"))
             return otherwise
 
     def reports_in() -> CheckedReports:

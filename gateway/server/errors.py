@@ -12,6 +12,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from creditgate.refusal import DOMAIN, Refused, reason_name
 from creditgate.v1.refusal_pb2 import RefusalReason
+from gateway.failure_kind import failure_kind
 from gateway.transparency.keys import KeyOver
 
 _log = logging.getLogger(__name__)
@@ -67,7 +68,7 @@ def refusal_of_failure(error: Exception) -> Refused | None:
     if isinstance(error, KeyOver):
         return key_over()
     if isinstance(error, _STORE_FAILURES):
-        _log.error("a store failed: %s", type(error).__name__)
+        _log.error("a store failed: %s", failure_kind(error))
         return Refused(
             RefusalReason.REFUSAL_REASON_TEMPORARILY_UNAVAILABLE,
             "A store the answer depends on cannot be reached; try again.",

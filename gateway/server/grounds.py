@@ -16,6 +16,7 @@ from gateway.authority.feed import AuthorityFeed, ChangeBell
 from gateway.clock import Clock
 from gateway.config import GatewayConfig
 from gateway.conformance.uptime import Uptime
+from gateway.failure_kind import failure_kind
 from gateway.installation.home import Home
 from gateway.oauth.revocation_log import SqlRevocationLog
 from gateway.oauth.signing import SigningKeys
@@ -142,4 +143,4 @@ def _put_off(uptime: Uptime, now: int) -> None:
         uptime.step(now)
     except SQLAlchemyError as error:
         # Where nothing can be written no deadline is held against anybody, either.
-        _log.warning("what operators owe could not be put off: %s", type(error).__name__)
+        _log.warning("what operators owe could not be put off: %s", failure_kind(error))

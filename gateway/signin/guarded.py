@@ -12,6 +12,7 @@ from starlette.routing import Match, Route
 
 from creditgate.refusal import Refused, reason_name
 from creditgate.v1.refusal_pb2 import RefusalReason
+from gateway.failure_kind import failure_kind
 from gateway.pages.forms import FormRefused
 from gateway.pages.rendering import Pages, language_of
 from gateway.pages.troubles import NotShown, Trouble
@@ -53,11 +54,11 @@ class Guarded:
                 trouble = self._troubles.get(refused.reason, "unavailable")
                 return self._trouble(request, NotShown(trouble))
             except (SignInFailed, DBAPIError, PoolTimeout) as error:
-                _log.warning("%s was not served: %s", self._what, type(error).__name__)
+                _log.warning("%s was not served: %s", self._what, failure_kind(error))
                 return self._trouble(request, NotShown("unavailable"))
             except Exception as error:
                 # Its type alone: what it says, and where it was, may hold what people are told.
-                _log.error("%s failed: %s", self._what, type(error).__name__)
+                _log.error("%s failed: %s", self._what, failure_kind(error))
                 return self._trouble(request, NotShown("unavailable", 500))
 
         return guarded

@@ -16,6 +16,7 @@ from sqlalchemy import Engine
 
 from creditgate.refusal import Refused
 from gateway.ending import end
+from gateway.failure_kind import failure_kind
 from gateway.storage.signs import Sign
 from gateway.storage.turn import Work, open_turn
 
@@ -71,7 +72,7 @@ class Failures:
             return
         if self._count % _WARN_EVERY == 0:
             # By type: a message could hold a row, and so subject data.
-            _log.error("%s: %s failed: %s", self._name, what, type(error).__name__)
+            _log.error("%s: %s failed: %s", self._name, what, failure_kind(error))
         self._count += 1
 
 

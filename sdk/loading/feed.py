@@ -2,6 +2,7 @@
 
 import asyncio
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -13,10 +14,11 @@ from creditgate.v1.disclosure_service_pb2 import (
     RejectedRecord,
 )
 from creditgate.v1.disclosure_service_pb2_grpc import DisclosureServiceStub
-from sdk.refusals import explain
+from sdk.refusals import Refusal, explain
 
 _FIRST_WAIT: Final = 0.2
 _LONGEST_WAIT: Final = 5.0
+_TOLD_AFTER: Final = 5.0
 
 
 class FeedBroken(Exception):
@@ -36,12 +38,16 @@ class Feed:
     """Publishes batches one after another over a channel.
 
     A call that fails because the gateway is not there or is too busy is sent again, for
-    ``patience`` seconds: batches are idempotent.
+    ``patience`` seconds: batches are idempotent. ``waiting`` is told why where that takes five
+    seconds, once a call.
     """
 
-    def __init__(self, channel: grpc.aio.Channel, patience: float) -> None:
+    def __init__(
+        self, channel: grpc.aio.Channel, patience: float, waiting: Callable[[Refusal], None]
+    ) -> None:
         self._stub = DisclosureServiceStub(channel)
         self._patience = patience
+        self._waiting = waiting
 
     async def publish(self, request: PublishRecordsRequest) -> Fed:
         """Publish a batch of drafts. Raises grpc.RpcError, FeedBroken."""
@@ -62,22 +68,25 @@ class Feed:
 
     async def _call(self, request: PublishRecordsRequest) -> PublishRecordsResponse:
         monotonic = asyncio.get_running_loop().time
-        give_up_at = monotonic() + self._patience
-        wait = _FIRST_WAIT
+        began = monotonic()
+        wait, is_told = _FIRST_WAIT, False
         while True:
             try:
                 return await self._stub.PublishRecords(iter((request,)))
             except grpc.aio.AioRpcError as error:
-                pause = _pause(error, wait)
-                if pause is None or monotonic() + pause > give_up_at:
+                why = explain(error)
+                pause = _pause(why, wait)
+                if pause is None or monotonic() + pause > began + self._patience:
                     raise
+            if not is_told and monotonic() + pause > began + _TOLD_AFTER:
+                self._waiting(why)
+                is_told = True
             await asyncio.sleep(pause)
             wait = min(wait * 2, _LONGEST_WAIT)
 
 
-def _pause(error: grpc.aio.AioRpcError, wait: float) -> float | None:
+def _pause(refusal: Refusal, wait: float) -> float | None:
     """Return how many seconds to wait before trying again, None when that cannot help."""
-    refusal = explain(error)
     if refusal.retry_after is not None:
         return max(wait, refusal.retry_after)
     return wait if refusal.away else None

@@ -19,9 +19,11 @@ from sdk.loading.rejects import RejectsReport, require_place
 from sdk.loading.rows import SourceRefused
 from sdk.loading.sources import fitting_mapping, open_rows, sources_in
 from sdk.loading.steady import SteadyFile
+from sdk.refusals import Refusal
 
 _NOTHING_SENT: Final = Fed(0, 0, ())
-_PATIENCE: Final = 60.0
+PATIENCE: Final = 60.0
+"""So many seconds a gateway that is away or busy is asked again, unless said otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,8 @@ async def load(
     *,
     report: Path,
     progress: Callable[[Progress], None],
-    patience: float = _PATIENCE,
+    patience: float = PATIENCE,
+    waiting: Callable[[Refusal], None] = lambda _: None,
 ) -> LoadSummary:
     """Publish every row of a CSV, JSONL or Parquet file, or of all those in a folder.
 
@@ -80,14 +83,15 @@ async def load(
     loaded is refused from then on. ``report`` is the CSV file
     of refused and rejected rows (see `sdk.loading.rejects`), which replaces an earlier one and
     nothing else; ``progress`` is called after each batch. A gateway that is away or busy is
-    tried again for ``patience`` seconds.
+    tried again for ``patience`` seconds; ``waiting`` is called with why after some of them, once
+    a batch.
 
     A load that breaks is simply run again: what is disclosed already counts as unchanged.
     Raises SourceRefused, MappingRefused and FeedBroken, grpc.RpcError for what
     `sdk.refusals.explain` explains, OSError.
     """
     planned = await asyncio.to_thread(_plan, source, mapping, report)
-    feed = Feed(channel, patience)
+    feed = Feed(channel, patience, waiting)
     state = Progress(0, 0, 0, 0, 0, sum(file.size for file in planned))
     before = 0
     with RejectsReport(report) as rejects:

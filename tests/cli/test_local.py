@@ -19,7 +19,14 @@ from gateway.administration.history import KINDS
 from gateway.cli.failures import SPEAKING, Failure, failure_of
 from gateway.cli.operator import HISTORY_KINDS
 from gateway.oauth.keys import LEAD_SECONDS
-from tests.cli.commands import EVERY, creditgate_forked, creditgate_here, run_here
+from tests.cli.commands import (
+    EVERY,
+    PROGRAM,
+    creditgate_forked,
+    creditgate_here,
+    environment,
+    run_here,
+)
 
 HEAVY = (
     "grpc",
@@ -436,6 +443,25 @@ def test_every_failure_gives_scripts_a_reason(home: Path) -> None:
     unexpected = failure_of(KeyError("x"))
     assert unexpected.reason == "UNEXPECTED"
     assert not unexpected.as_text().startswith("UNEXPECTED"), "people are told in words"
+
+
+def test_a_store_that_cannot_be_written_is_not_told_to_be_set_up(home: Path) -> None:
+    """`init` itself would advise `init` on a full disk."""
+    limited = ("sh", "-c", 'ulimit -f 40; exec "$@"', "sh", *PROGRAM, "init")
+    done = subprocess.run(
+        limited, env=environment(home), capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("The store cannot be used: ")
+    assert "creditgate init" not in done.stderr
+
+
+def test_a_store_without_tables_is_told_to_be_set_up(home: Path) -> None:
+    home.mkdir()
+    done = creditgate_here(home, "key", "list")
+    assert done.status == 1
+    assert "no such table" in done.told
+    assert "`creditgate init` sets one up" in done.told
 
 
 def test_a_failure_says_the_same_to_people_and_to_scripts() -> None:

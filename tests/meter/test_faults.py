@@ -65,7 +65,9 @@ def postgres_engine(postgres_stores: PostgresStores) -> Generator[Engine]:
         yield engines.records
 
 
-async def test_full_disk_charges_nothing_until_there_is_room(sqlite_engine: Engine) -> None:
+async def test_full_disk_charges_nothing_until_there_is_room(
+    sqlite_engine: Engine, caplog: pytest.LogCaptureFixture
+) -> None:
     async with committer_on(sqlite_engine) as committer:
         assert await committer.charge(claim("before", [1])) == Charged(7)
     async with committer_on(sqlite_engine) as committer:
@@ -74,6 +76,9 @@ async def test_full_disk_charges_nothing_until_there_is_room(sqlite_engine: Engi
             assert told_to_try_again(await ask(committer))
             assert [row.request_id for row in stored(sqlite_engine)] == ["before"]
             assert sum(quota_used(sqlite_engine).values()) == 1
+        failed = [each for each in caplog.messages if "usage ledger failed" in each]
+        assert failed
+        assert all(each.endswith("OperationalError (SQLITE_FULL)") for each in failed)
         assert await ask(committer) == [CHARGED] * 3
     assert sum(quota_used(sqlite_engine).values()) == 1 + 3 * RECORDS
 

@@ -22,6 +22,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from creditgate.v1.credit_record_service_pb2 import Receipt
 from gateway.clock import Clock
+from gateway.failure_kind import failure_kind
 from gateway.federation.asking.budget import OVERTIME_SECONDS
 from gateway.federation.asking.claims import Charge, ChargedAs, Decided, claim_of, receipt_of
 from gateway.federation.asking.lines import NumberedLines
@@ -156,7 +157,7 @@ class Charging:
         try:
             await asyncio.to_thread(ease)
         except SQLAlchemyError as error:
-            _log.error("a hold could not be eased: %s", type(error).__name__)
+            _log.error("a hold could not be eased: %s", failure_kind(error))
 
     async def give_back(self, hold: Hold) -> None:
         """End a hold of which nothing was charged; it ends by itself where that fails."""
@@ -164,7 +165,7 @@ class Charging:
         try:
             await asyncio.to_thread(self._holds.give_back, key)
         except SQLAlchemyError as error:
-            _log.error("a hold could not be given back: %s", type(error).__name__)
+            _log.error("a hold could not be given back: %s", failure_kind(error))
 
     async def charged(
         self, use: Use, decided: Decided, region: str, charge: Charge, hold: Hold | None

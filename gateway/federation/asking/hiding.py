@@ -18,6 +18,7 @@ from creditgate.v1.alert_service_pb2 import AlertKind
 from creditgate.v1.disclosed_record_pb2 import DisclosedRecord
 from gateway.alerts.raising import raise_alert
 from gateway.clock import Clock
+from gateway.failure_kind import failure_kind
 from gateway.federation.asking.believing import Question
 from gateway.federation.asking.calls import Verified
 from gateway.federation.asking.directories import Directories
@@ -87,7 +88,7 @@ class Hiding:
             await asyncio.to_thread(self._store.keep_fault, fault)
             await asyncio.to_thread(self._raise, region.operator_id or region.client_id, now)
         except SQLAlchemyError as error:
-            _log.error("a false directory could not be kept: %s", type(error).__name__)
+            _log.error("a false directory could not be kept: %s", failure_kind(error))
         finally:
             self._directories.distrust(region.entity_id)
 

@@ -20,6 +20,7 @@ from creditgate.v1.federation_service_pb2 import MeteredRecord
 from creditgate.v1.refusal_pb2 import RefusalReason
 from creditgate.v1.usage_log_pb2 import UsageLeaf, UsageReceipt
 from gateway.clock import Clock
+from gateway.failure_kind import failure_kind
 from gateway.federation.asking.answers import Chunk, Metered
 from gateway.federation.asking.asked import Asked
 from gateway.federation.asking.believing import unproven
@@ -188,7 +189,7 @@ class Keeping:
         try:
             await keeping
         except SQLAlchemyError as error:
-            _log.error("a use of another region could not be kept: %s", type(error).__name__)
+            _log.error("a use of another region could not be kept: %s", failure_kind(error))
             raise Refused(
                 RefusalReason.REFUSAL_REASON_TEMPORARILY_UNAVAILABLE,
                 "The use could not be kept, so it is not passed on; try again with the same"

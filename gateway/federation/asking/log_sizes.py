@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from gateway.failure_kind import failure_kind
 from gateway.federation.asking.directory_note import LIFE_SECONDS
 from gateway.federation.trust.book import Region
 
@@ -44,7 +45,7 @@ class LogSizes:
         try:
             sizes = await asyncio.to_thread(self._witnessed)
         except SQLAlchemyError as error:
-            _log.error("the sizes of logs could not be read: %s", type(error).__name__)
+            _log.error("the sizes of logs could not be read: %s", failure_kind(error))
             return
         # Once they were read, or they could be larger than they were by then.
         now = self._now()

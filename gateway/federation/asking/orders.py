@@ -13,6 +13,7 @@ from typing import Any, Final, TypeVar
 
 from creditgate.refusal import Refused
 from creditgate.v1.refusal_pb2 import RefusalReason
+from gateway.failure_kind import failure_kind
 from gateway.federation.asking.budget import Budget
 from gateway.federation.asking.endings import LATE, Ended
 
@@ -85,7 +86,7 @@ class Orders:
             self._left.pop(budget, None)
             error = None if task.cancelled() else task.exception()
             if error is not None and not isinstance(error, Ended | Refused):
-                _log.error("an answer that was read on failed: %s", type(error).__name__)
+                _log.error("an answer that was read on failed: %s", failure_kind(error))
 
         task.add_done_callback(ended)
 

@@ -17,6 +17,7 @@ from creditgate.v1.alert_service_pb2 import AlertKind
 from gateway.alerts.policy import OwedNotGiven
 from gateway.alerts.raising import raise_alert
 from gateway.clock import Clock
+from gateway.failure_kind import failure_kind
 from gateway.federation.asking.tables import REGION_USES
 from gateway.federation.asking.uses import NOT_PASSED_ON
 from gateway.federation.trust.book import Region
@@ -52,7 +53,7 @@ class OwedShare:
         try:
             await asyncio.to_thread(self._look, region, now)
         except SQLAlchemyError as error:
-            _log.error("what is owed could not be counted: %s", type(error).__name__)
+            _log.error("what is owed could not be counted: %s", failure_kind(error))
 
     def _look(self, region: Region, now: int) -> None:
         day = now // _DAY_SECONDS * _DAY_SECONDS

@@ -16,6 +16,7 @@ from creditgate.refusal import Refused
 from creditgate.v1.federated_record_service_pb2 import QueryRegionsRequest
 from creditgate.v1.refusal_pb2 import RefusalReason
 from gateway.clock import Clock
+from gateway.failure_kind import failure_kind
 from gateway.federation.asking.claims import Decided
 from gateway.federation.asking.counted import RegionsCounted
 from gateway.federation.asking.deciding import Admitted
@@ -83,7 +84,7 @@ class Planning:
         try:
             await asyncio.to_thread(self._counted.keep, operator_id, decision_id, regions)
         except SQLAlchemyError as error:
-            _log.error("for whom a consent is used is not kept: %s", type(error).__name__)
+            _log.error("for whom a consent is used is not kept: %s", failure_kind(error))
             raise Refused(
                 RefusalReason.REFUSAL_REASON_TEMPORARILY_UNAVAILABLE,
                 "The question could not be kept, so nothing is asked or counted; try again.",

@@ -28,6 +28,7 @@ from creditgate.v1.federation_service_pb2 import QueryRecordsRequest
 from creditgate.v1.usage_log_pb2 import UsageReceipt
 from gateway.clock import Clock
 from gateway.disclose.frame import field
+from gateway.failure_kind import failure_kind
 from gateway.federation.asking.answers import Place
 from gateway.federation.asking.asked import Asked
 from gateway.federation.asking.believing import Question
@@ -141,7 +142,7 @@ class RegionAsker:
         try:
             found = await asyncio.to_thread(self._charged_before, operator_id, charged_as, first)
         except (SQLAlchemyError, LookupError) as error:
-            _log.error("what was charged before cannot be read: %s", type(error).__name__)
+            _log.error("what was charged before cannot be read: %s", failure_kind(error))
             return []
         return [UsageReceipt.FromString(receipt) for receipt in found]
 

@@ -9,6 +9,7 @@ from creditgate.refusal import Refused
 from creditgate.transparency.merkle import ProofInvalid
 from creditgate.v1.refusal_pb2 import RefusalReason
 from gateway.clock import Clock
+from gateway.failure_kind import failure_kind
 from gateway.federation.asking.sent import AskedBefore, Asking, SentPlan, SentPlans
 from gateway.storage.together import Together
 
@@ -36,7 +37,7 @@ class Sending:
         try:
             before = await self._together.written(asking)
         except SQLAlchemyError as error:
-            _log.error("what is asked of regions is not kept: %s", type(error).__name__)
+            _log.error("what is asked of regions is not kept: %s", failure_kind(error))
             raise _later("What is asked of a region could not be kept.") from None
         if not before.plan.is_as(asking.plan):
             # A retry that came before this one's first had been sent.
@@ -48,7 +49,7 @@ class Sending:
         try:
             await asyncio.to_thread(self._plans.disbelieve, plan, self._clock.now())
         except SQLAlchemyError as error:
-            _log.error("a region's word could not be kept: %s", type(error).__name__)
+            _log.error("a region's word could not be kept: %s", failure_kind(error))
 
     async def close(self) -> None:
         """Wait for what is being written."""

@@ -15,6 +15,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from gateway.clock import Clock
+from gateway.failure_kind import failure_kind
 from gateway.federation.clearing.attempts import SqlAttempts
 from gateway.federation.clearing.clerk import ClearingClerk, NotCleared, TooLong
 from gateway.federation.clearing.evidence import DisputeEvidence
@@ -172,7 +173,7 @@ class ClearingFollower:
             await self._failed(name, str(failed))
             return False
         except SQLAlchemyError as error:
-            await self._failed(name, f"a store failed ({type(error).__name__})")
+            await self._failed(name, f"a store failed: {failure_kind(error)}")
             return False
         finally:
             if wanted is not None and not goes_on:

@@ -12,6 +12,7 @@ from time import monotonic
 from typing import Final
 
 from creditgate.refusal import Refused
+from gateway.failure_kind import failure_kind
 from gateway.federation.trust.book import Region, RegionBook
 
 APART_SECONDS: Final = 10.0
@@ -75,4 +76,4 @@ class ChainsAnew:
             await asyncio.to_thread(self._look, entity_id)
             await self._refresh()
         except Exception as error:  # whatever it is, nothing more is known then
-            _log.warning("the chain of %s was not read anew: %s", entity_id, type(error).__name__)
+            _log.warning("the chain of %s was not read anew: %s", entity_id, failure_kind(error))
