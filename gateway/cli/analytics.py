@@ -6,6 +6,7 @@ from typing import Annotated, Final
 import typer
 
 from gateway.cli.failures import CommandFailed, ReportedCommand
+from gateway.cli.installed import installed
 from gateway.cli.options import AsJson, Config, home
 from gateway.cli.output import Sheet, console, print_json, show_sheet
 
@@ -30,15 +31,13 @@ _Archive = Annotated[
 def archive(folder: _Archive = None, config: Config = None, as_json: AsJson = False) -> None:
     """Add the uses that the archive has not yet; on the gateway's own host, while it serves."""
     from gateway.analytics.archive import ArchiveBusy, ArchiveUnreadable, extend
-    from gateway.config import GatewayConfig
     from gateway.exports.uses import LedgerLost
     from gateway.storage.engines import open_for_archive
 
-    settings = GatewayConfig.load(config)
-    at = folder or settings.home / _FOLDER
-    engines = open_for_archive(settings.database.get_secret_value(), settings.home)
     try:
-        added = extend(at, engines.records)
+        with installed(config, open_for_archive) as (settings, _, engines):
+            at = folder or settings.home / _FOLDER
+            added = extend(at, engines.records)
     except (ArchiveBusy, ArchiveUnreadable) as error:
         raise CommandFailed(str(error)) from None
     except LedgerLost:
@@ -46,8 +45,6 @@ def archive(folder: _Archive = None, config: Config = None, as_json: AsJson = Fa
             "The ledger is not the one that was archived: it was put back. Archive into another"
             " folder, and compare."
         ) from None
-    finally:
-        engines.dispose()
     if as_json:
         print_json({"archive": str(at), "uses": added.uses, "files": added.files})
     else:

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from gateway.cli.failures import CommandFailed
+from gateway.cli.installed import require_home
 from gateway.cli.options import AsJson, Config
 from gateway.cli.output import print_json, utc_seconds
 
@@ -36,7 +37,6 @@ def backup(
     from gateway.backup.taking import take
     from gateway.clock import SystemClock
     from gateway.config import GatewayConfig
-    from gateway.installation.home import Home
 
     settings = GatewayConfig.load(config)
     embedded = settings.database.get_secret_value() == "sqlite"
@@ -47,7 +47,7 @@ def backup(
         )
     try:
         copy = take(
-            Home.at(settings.home),
+            require_home(settings),
             folder.absolute(),
             SystemClock(),
             stores=embedded,

@@ -8,6 +8,7 @@ import typer
 from creditgate.v1 import region_service_pb2 as pb
 from gateway.cli import calls, clearing
 from gateway.cli.failures import CommandFailed, ReportedCommand
+from gateway.cli.installed import require_home
 from gateway.cli.options import PROFILE, AsJson, Config, Profile, Why
 from gateway.cli.output import Sheet, print_json, show, utc
 
@@ -83,9 +84,8 @@ def key(config: Config = None, as_json: AsJson = False) -> None:
     """Print the id of this region's federation key, for the anchor's people to compare."""
     from gateway.config import GatewayConfig
     from gateway.federation.trust.entity_key import EntityKey
-    from gateway.installation.home import Home
 
-    home = Home.at(GatewayConfig.load(config).home)
+    home = require_home(GatewayConfig.load(config))
     if not home.federation_key.exists():
         raise CommandFailed(
             "There is no federation key yet: it is made when `creditgate serve` first runs with"

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gateway.cli.failures import ReportedCommand
+from gateway.cli.installed import installed
 from gateway.cli.options import ANY_WORD, AsJson, Config, Why
 from gateway.cli.output import Sheet, console, print_json, show_sheet, utc_seconds
 
@@ -155,17 +156,9 @@ def _with_times(document: dict[str, Any], fields: Iterable[str]) -> dict[str, An
 @contextmanager
 def _installation(config: Path | None) -> Generator[tuple["AuthorityLog", "SigningKeys"]]:
     """Give the installation's authority log and its private keys."""
-    from gateway.config import GatewayConfig
-    from gateway.installation.home import Home
     from gateway.oauth.signing import SigningKeys
     from gateway.pki.files import read_as_owner
-    from gateway.storage.engines import open_engines
     from operators.sql import SqlAuthorityLog
 
-    settings = GatewayConfig.load(config)
-    home = Home.at(settings.home)
-    engines = open_engines(settings.database.get_secret_value(), home.root)
-    try:
+    with installed(config) as (_, home, engines):
         yield SqlAuthorityLog(engines.authority), SigningKeys(home.keys, read_as_owner)
-    finally:
-        engines.dispose()

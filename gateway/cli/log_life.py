@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gateway.cli.failures import CommandFailed
+from gateway.cli.installed import installed
 from gateway.cli.options import AsJson, Config
 from gateway.cli.output import print_json
 
@@ -247,17 +248,8 @@ def _keep_agreed(engines: "Engines", file: Path) -> None:
 @contextmanager
 def opened(config: Path | None) -> "Generator[tuple[Engines, Home]]":
     """Give the installation's stores and home."""
-    from gateway.config import GatewayConfig
-    from gateway.installation.home import Home
-    from gateway.storage.engines import open_engines
-
-    settings = GatewayConfig.load(config)
-    home = Home.at(settings.home)
-    engines = open_engines(settings.database.get_secret_value(), home.root)
-    try:
+    with installed(config) as (_, home, engines):
         yield engines, home
-    finally:
-        engines.dispose()
 
 
 @contextmanager

@@ -10,6 +10,7 @@ import typer
 from creditgate.v1 import settlement_service_pb2 as pb
 from gateway.cli import calls, terms
 from gateway.cli.failures import CommandFailed, ReportedCommand
+from gateway.cli.installed import installed
 from gateway.cli.options import PROFILE, AsJson, Config, Profile, Why
 from gateway.cli.output import Sheet, console, print_json, show, utc, yuan
 from gateway.cli.pages import PageSize, PageToken, tell_more
@@ -154,19 +155,13 @@ def credit(
 def check(month: _Month, config: Config = None, as_json: AsJson = False) -> None:
     """Work a closed month out again on the installation, with its settlement and what was
     booked of it: the same bytes, or it fails."""
-    from gateway.config import GatewayConfig
     from gateway.settle.month import MONTH_MEND, month_named
     from gateway.settlement.checking import check_month
-    from gateway.storage.engines import open_engines
 
     if month_named(month) is None:
         raise typer.BadParameter(MONTH_MEND)
-    settings = GatewayConfig.load(config)
-    engines = open_engines(settings.database.get_secret_value(), settings.home)
-    try:
+    with installed(config) as (_, _, engines):
         found = check_month(engines, month)
-    finally:
-        engines.dispose()
     if found.faults:
         raise CommandFailed(f"Of {month}, " + "; ".join(found.faults))
     if not found.operators:

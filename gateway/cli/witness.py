@@ -1,7 +1,6 @@
 """``creditgate witness``: what this region's witness knows of others' logs (见证)."""
 
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -9,6 +8,7 @@ import typer
 from creditgate.v1 import witness_service_pb2 as pb
 from gateway.cli import calls
 from gateway.cli.failures import CommandFailed, ReportedCommand
+from gateway.cli.installed import installed
 from gateway.cli.options import PROFILE, AsJson, Config, Profile
 from gateway.cli.output import Sheet, console, print_json, show, show_sheet, utc
 
@@ -90,29 +90,22 @@ def begin(config: Config = None, as_json: AsJson = False) -> None:
 
     The gateway must not run. It makes the key as it starts, and tells its peers by itself.
     """
-    from gateway.config import GatewayConfig
     from gateway.federation.witness.beginning import NothingForgotten, begin_witness_anew
-    from gateway.installation.home import Home
     from gateway.server.listening import issuer_of
     from gateway.storage.at_work import alone
-    from gateway.storage.engines import open_engines
 
-    settings = GatewayConfig.load(config)
-    home = Home.at(settings.home)
-    engines = open_engines(settings.database.get_secret_value(), home.root)
-    try:
-        file: Path = home.log_key("witness")
+    with installed(config) as (settings, home, engines):
+        file = home.log_key("witness")
         if not file.exists():
             raise CommandFailed(f"{file} is missing: there is no witness to begin anew.")
         issuer = issuer_of(settings, settings.https_port)
-        with alone(engines.evidence):
-            away = begin_witness_anew(engines.evidence, file, issuer)
-    except NothingForgotten:
-        raise CommandFailed(
-            "The store has all that the witness has signed: there is nothing to begin."
-        ) from None
-    finally:
-        engines.dispose()
+        try:
+            with alone(engines.evidence):
+                away = begin_witness_anew(engines.evidence, file, issuer)
+        except NothingForgotten:
+            raise CommandFailed(
+                "The store has all that the witness has signed: there is nothing to begin."
+            ) from None
     if as_json:
         print_json({"former_key": str(away)})
     else:

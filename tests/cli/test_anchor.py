@@ -186,5 +186,7 @@ def test_an_anchor_that_is_not_there_is_told_with_the_mend(tmp_path: Path) -> No
 
 
 def test_a_gateway_in_no_federation_tells_so(tmp_path: Path) -> None:
-    told = creditgate_here(tmp_path / "home", "federation", "key", "--json")
+    home = tmp_path / "home"
+    assert creditgate_here(home, "init").status == 0
+    told = creditgate_here(home, "federation", "key", "--json")
     assert "federation_anchor" in told.json["error"]["message"]
