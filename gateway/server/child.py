@@ -131,6 +131,9 @@ def _become(main: Callable[[], object], pipes: _Pipes, ends: Sequence[int]) -> N
         sys.stdin, sys.stdout = os.fdopen(0, closefd=False), os.fdopen(1, "w", closefd=False)
         main()
         status = 0
+    except SystemExit:
+        # It has told why.
+        status = 1
     except BaseException:
         traceback.print_exc()
     finally:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import os
 import signal
 import sys
@@ -11,9 +12,11 @@ from typing import Final
 
 import uvloop
 
+from gateway.config import ConfigRefused
 from gateway.server.told import Told
 from gateway.telemetry.logs import log_to_stderr
 
+_log = logging.getLogger(__name__)
 _OWN_NAME: Final = Path("/proc/self/comm")
 Life = Callable[[Told, asyncio.Event], Awaitable[None]]
 """Does what a process is for until the event is set."""
@@ -22,14 +25,19 @@ Life = Callable[[Told, asyncio.Event], Awaitable[None]]
 def live(name: str, life: Life) -> None:
     """Read what this process is told, and do what it is for until SIGTERM, SIGINT, or the end of
     its input, which comes with the end of its parent. ``name`` is what the system lists it as.
+    Where the settings cannot be used it tells so in one line, and raises SystemExit.
     """
     # By its command it would be taken for its parent, where it was forked.
     with contextlib.suppress(OSError):
         _OWN_NAME.write_text(name)
     told = Told.read(sys.stdin.readline())
     log_to_stderr(told.config.log_level)
-    with contextlib.suppress(KeyboardInterrupt):
-        uvloop.run(_lived(told, life))
+    try:
+        with contextlib.suppress(KeyboardInterrupt):
+            uvloop.run(_lived(told, life))
+    except ConfigRefused as refused:
+        _log.error("%s", " ".join(str(refused).split()))
+        raise SystemExit(1) from None
 
 
 async def _lived(told: Told, life: Life) -> None:

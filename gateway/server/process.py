@@ -4,6 +4,7 @@ It serves gRPC and the authorisation server's HTTPS on one event loop.
 """
 
 import socket
+import ssl
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -67,6 +68,7 @@ from gateway.server.records import RecordPath, record_path
 from gateway.server.refusals import RefusalLog
 from gateway.server.reporting import Reporting, reporting
 from gateway.server.settling import settling
+from gateway.server.tls_settings import require_tls_files
 from gateway.server.transport import Transport
 from gateway.server.trust import addresses_of, trust_of
 from gateway.server.web import web_app
@@ -96,7 +98,7 @@ async def running_gateway(
     drain for up to ``config.drain_seconds``.
 
     The installation must be bootstrapped. Raises OSError when an address is taken or a
-    file is missing, ConfigRefused for a policy that cannot be used, Refused AUTHORITY_UNKNOWN or
+    file is missing, ConfigRefused for a policy or a file of TLS that cannot be used, Refused AUTHORITY_UNKNOWN or
     the store's errors when authority cannot be read.
     """
     waiting, working = line_within()
@@ -238,7 +240,7 @@ async def _serving(grounds: Grounds, line: Line, https: socket.socket) -> AsyncG
             federation.exchanges,
             grounds.key_watch.soundness,
         )
-        https_tls = tls_context(tls.certificate, tls.key, tls.client_ca)
+        https_tls = _https_tls(config, tls)
         web = build_http_server(app, https_tls, most_https())
         server = grpc.aio.server(options=options(config))
         port = server.add_secure_port(
@@ -291,6 +293,16 @@ async def _serving(grounds: Grounds, line: Line, https: socket.socket) -> AsyncG
             federation.end()
             await server.stop(config.drain_seconds)
             await web_task
+
+
+def _https_tls(config: GatewayConfig, tls: TlsFiles) -> ssl.SSLContext:
+    """Return the settings of TLS by the files. Raises ConfigRefused, OSError."""
+    try:
+        return tls_context(tls.certificate, tls.key, tls.client_ca)
+    except OSError:
+        # They may have changed since the gateway began, and OpenSSL names none.
+        require_tls_files(config)
+        raise
 
 
 def _methods(

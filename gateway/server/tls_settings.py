@@ -1,5 +1,6 @@
-"""The files that the TLS settings name, looked at before anything starts: a fault is told with its
-setting and its file, which OpenSSL's own words leave out."""
+"""The files that the TLS settings name, looked at before anything starts, and where a process that
+starts in another's place cannot load them: a fault is told with its setting and its file, which
+OpenSSL's own words leave out."""
 
 import ssl
 from collections.abc import Iterator
@@ -60,10 +61,12 @@ def _certificate_faults(config: GatewayConfig, setting: str) -> Iterator[str]:
         return
     try:
         load_pem_x509_certificates(file.read_bytes())
+        # Of a file that was written in part the whole certificates alone are seen above.
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(file)
+    except (ssl.SSLError, ValueError):
+        yield f"  {setting}: {file} holds no certificate (PEM), or a broken one"
     except OSError as error:
         yield _unreadable(setting, file, error)
-    except ValueError:
-        yield f"  {setting}: {file} holds no certificate (PEM), or a broken one"
 
 
 def _key_faults(setting: str, file: Path) -> Iterator[str]:

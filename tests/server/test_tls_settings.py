@@ -1,5 +1,8 @@
 """A file of the TLS settings that cannot be used is told by its setting and its name."""
 
+import asyncio
+import sys
+from asyncio.subprocess import PIPE
 from pathlib import Path
 
 import pytest
@@ -9,6 +12,7 @@ from gateway.config import ConfigRefused, GatewayConfig
 from gateway.pki.development import make_ca, make_server_certificate
 from gateway.server.tls_settings import require_tls_files
 from tests.cli.commands import creditgate_here
+from tests.installation import Installation, settings_line
 
 _NOW = 1_800_000_000
 
@@ -28,6 +32,8 @@ def _files(tmp_path: Path) -> Path:
         serialization.BestAvailableEncryption(b"secret"),
     )
     (tmp_path / "locked.key").write_bytes(locked)
+    certificate = (tmp_path / "ca.pem").read_bytes()
+    (tmp_path / "half.pem").write_bytes(certificate + certificate[: len(certificate) // 2])
     (tmp_path / "none.pem").write_text("no certificate\n", encoding="utf-8")
     return tmp_path
 
@@ -52,6 +58,8 @@ def test_files_that_fit_are_taken(files: Path) -> None:
         ("tls_key", "locked.key", "password"),
         ("tls_key", "other.key", "is not the key of tls_certificate"),
         ("client_ca", "none.pem", "holds no certificate"),
+        ("client_ca", "half.pem", "or a broken one"),
+        ("oidc_ca", "half.pem", "or a broken one"),
         ("oidc_ca", "absent.pem", "cannot be read"),
     ],
 )
@@ -75,3 +83,24 @@ def test_a_gateway_does_not_begin_with_the_key_of_another_certificate(files: Pat
     assert done.status == 1
     assert f"tls_key: {files / 'other.key'}" in done.told
     assert not (files / "home").exists()
+
+
+@pytest.mark.parametrize("written", ["half", "absent"])
+@pytest.mark.parametrize("setting", ["tls_certificate", "client_ca"])
+async def test_a_process_that_starts_in_anothers_place_tells_the_file_in_one_line(
+    embedded: Installation, files: Path, setting: str, written: str
+) -> None:
+    given = {"tls_certificate": "one.pem", "tls_key": "one.key", "client_ca": "ca.pem"}
+    own = {name: files / file for name, file in given.items()}
+    if written == "half":
+        own[setting].write_bytes(own[setting].read_bytes()[:-100])
+    else:
+        own[setting].unlink()
+    child = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "gateway.server.worker"), stdin=PIPE, stdout=PIPE, stderr=PIPE
+    )
+    told = settings_line(embedded.config.model_copy(update=own))
+    out, said = await asyncio.wait_for(child.communicate(told), 60)
+    assert (child.returncode, out) == (1, b"")
+    (line,) = said.decode().splitlines()
+    assert f"The files of the settings are not right: {setting}: {own[setting]} " in line
