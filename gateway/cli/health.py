@@ -47,7 +47,6 @@ def health(
     By HTTPS it also says whether the process can see the state of authority, and what is not well
     though it serves, as a certificate that is another than the file's, or over.
     """
-    from gateway.clock import SystemClock
     from gateway.config import GatewayConfig
 
     if (certificate is None) != (key is None):
@@ -55,12 +54,11 @@ def health(
     settings = GatewayConfig.load(config)
     own = _own_certificate(settings)
     asked = ["https"]
-    now = SystemClock().now()
     detail, shown = _ask_https(settings)
-    told = [*own.unwell(shown, now), detail]
+    told = [own.unwell(shown), detail]
     if certificate is not None and key is not None:
         asked.append("grpc")
-        told += _ask_grpc(settings, own, shown, certificate, key, now)
+        told.append(_ask_grpc(settings, own, shown, certificate, key))
     unwell = " ".join(filter(None, dict.fromkeys(told)))
     if as_json:
         print_json({"serving": True, "asked": asked, "unwell": unwell})
@@ -129,22 +127,25 @@ def _ask_grpc(
     shown_by_https: "Certificate",
     certificate: Path,
     key: Path,
-    now: int,
-) -> list[str]:
-    """Return what is not well with the certificate shown. Raises CommandFailed where it does not
+) -> str:
+    """Return what is not well with the certificate shown, "" for nothing. Raises CommandFailed where it does not
     serve."""
     import grpc
     from cryptography.hazmat.primitives.serialization import Encoding
     from grpc_health.v1 import health_pb2
 
-    from gateway.cli.shown import is_valid
+    from gateway.clock import SystemClock
+    from gateway.pki.validity import Validity
     from gateway.server.listening import address, reachable
 
     host = reachable(settings.grpc_host)
     shown = _shown_by_grpc(host, settings.grpc_port, certificate, key)
-    unwell = own.unwell(shown, now)
-    if not is_valid(shown, now):
-        raise CommandFailed(f"The gateway cannot be asked by gRPC. {' '.join(unwell)}")
+    unwell = own.unwell(shown)
+    validity = Validity.of(
+        "tls_certificate", "The server's certificate", "clients refuse it", shown
+    )
+    if not validity.begins <= (now := SystemClock().now()) < validity.ends:
+        raise CommandFailed(f"The gateway cannot be asked by gRPC. {validity.told(now)}")
     # While one process takes over from another, either may be met.
     known = b"".join(each.public_bytes(Encoding.PEM) for each in (own.leaf, shown, shown_by_https))
     tls = grpc.ssl_channel_credentials(known, key.read_bytes(), certificate.read_bytes())

@@ -34,32 +34,25 @@ class OwnCertificate:
         """Return the names that a certificate and this one are both for, sorted."""
         return sorted(_names(self.leaf) & _names(shown))
 
-    def unwell(self, shown: x509.Certificate, now: int) -> list[str]:
-        """Return what is not well with the certificate that is shown, at ``now`` (seconds UTC).
+    def unwell(self, shown: x509.Certificate) -> str:
+        """Return what is not well with a certificate that is shown, "" where it is this one.
 
         Raises CommandFailed where it is none that this gateway may have been started with: who
         shows it is another.
         """
         if shown == self.leaf:
-            told = list[str]()
-        elif self._may_be_former(shown):
-            told = [
+            return ""
+        if self._may_be_former(shown):
+            return (
                 f"It serves by another certificate (until {_day(shown)}) than {self.file} has (until"
                 f" {_day(self.leaf)}), which it takes when it is started again."
-            ]
-        else:
-            raise CommandFailed(
-                "What answers shows another certificate, for"
-                f" {', '.join(sorted(_names(shown))) or 'nobody'} by {shown.issuer.rfc4514_string()},"
-                f" than {self.file} has: it is another gateway, or its certificate was for other"
-                " names. Are the ports and `home` right? If so, start it again."
             )
-        if shown.not_valid_after_utc.timestamp() <= now:
-            told.append(f"Its certificate ended on {_day(shown)}: clients refuse it.")
-        elif shown.not_valid_before_utc.timestamp() > now:
-            begins = f"{shown.not_valid_before_utc:%Y-%m-%d %H:%M} UTC"
-            told.append(f"Its certificate is not valid before {begins}: clients refuse it.")
-        return told
+        raise CommandFailed(
+            "What answers shows another certificate, for"
+            f" {', '.join(sorted(_names(shown))) or 'nobody'} by {shown.issuer.rfc4514_string()},"
+            f" than {self.file} has: it is another gateway, or its certificate was for other"
+            " names. Are the ports and `home` right? If so, start it again."
+        )
 
     def _may_be_former(self, shown: x509.Certificate) -> bool:
         if self.ca is None:
@@ -70,12 +63,6 @@ class OwnCertificate:
         except (InvalidSignature, TypeError, ValueError):
             return False
         return True
-
-
-def is_valid(certificate: x509.Certificate, now: int) -> bool:
-    """Tell whether a certificate is valid at ``now`` (seconds UTC)."""
-    begins, ends = certificate.not_valid_before_utc, certificate.not_valid_after_utc
-    return begins.timestamp() <= now < ends.timestamp()
 
 
 def _day(certificate: x509.Certificate) -> str:

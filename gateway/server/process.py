@@ -38,6 +38,7 @@ from gateway.oauth.connection import bound_socket, build_http_server, tls_contex
 from gateway.oauth.dpop import DpopProofs
 from gateway.oauth.dpop_nonces import DpopNonces
 from gateway.oauth.replay import SqlReplayCache
+from gateway.server.certificate_watch import watched_certificates
 from gateway.server.consents import Consenting, consenting
 from gateway.server.console import console, page_methods
 from gateway.server.evidence import Evidence, evidence_of
@@ -149,7 +150,11 @@ async def _serving(grounds: Grounds, line: Line, https: socket.socket) -> AsyncG
     config, home, clock, issuer = grounds.config, grounds.home, grounds.clock, grounds.issuer
     engines, signs, feed, keys = grounds.engines, grounds.signs, grounds.feed, grounds.keys
     tls = TlsFiles.of(config, home)
+    https_tls = _https_tls(config, tls)
     async with AsyncExitStack() as stack:
+        certificates = await stack.enter_async_context(
+            watched_certificates(config, home, clock, grounds.telemetry.certificates)
+        )
         trust = await stack.enter_async_context(trust_of(grounds))
         proofs = DpopProofs(DpopNonces.kept_in(home.dpop_nonces), SqlReplayCache(engines.authority))
         people = await stack.enter_async_context(
@@ -238,9 +243,8 @@ async def _serving(grounds: Grounds, line: Line, https: socket.socket) -> AsyncG
             issuer,
             federation.region_stands,
             federation.exchanges,
-            grounds.key_watch.soundness,
+            lambda: _all_of(grounds.key_watch.soundness(), certificates.soundness()),
         )
-        https_tls = _https_tls(config, tls)
         web = build_http_server(app, https_tls, most_https())
         server = grpc.aio.server(options=options(config))
         port = server.add_secure_port(
@@ -303,6 +307,10 @@ def _https_tls(config: GatewayConfig, tls: TlsFiles) -> ssl.SSLContext:
         # They may have changed since the gateway began, and OpenSSL names none.
         require_tls_files(config)
         raise
+
+
+def _all_of(*told: str) -> str:
+    return " ".join(filter(None, told))
 
 
 def _methods(

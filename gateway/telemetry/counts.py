@@ -97,6 +97,14 @@ class PulseCounts:
         self.losses = 0
 
 
+class CertificateCounts:
+    """For how many seconds certificates hold (``left_seconds``), by the setting that names their
+    file; below zero once one is over."""
+
+    def __init__(self) -> None:
+        self.left_seconds: dict[str, int] = {}
+
+
 class UsageKey(NamedTuple):
     """Uses told apart: by operator, item and purpose (its name), and whether they were given or
     credited later."""

@@ -11,6 +11,7 @@ from opentelemetry.metrics import CallbackOptions, Meter, Observation
 from creditgate.refusal import reason_name
 from gateway.telemetry.counts import (
     CallCounts,
+    CertificateCounts,
     Distribution,
     MeteringCounts,
     PulseCounts,
@@ -97,6 +98,18 @@ def observe_keeper(meter: Meter, keeper: PulseCounts) -> None:
     )
     meter.create_observable_counter(
         "creditgate.keeper.losses", [losses], "{loss}", "Times the keeper gave no sign for too long"
+    )
+
+
+def observe_certificates(meter: Meter, certificates: CertificateCounts) -> None:
+    """Export what `CertificateCounts` holds."""
+
+    def left(_: CallbackOptions) -> Iterable[Observation]:
+        for setting, seconds in certificates.left_seconds.copy().items():
+            yield Observation(seconds, {"creditgate.setting": setting})
+
+    meter.create_observable_gauge(
+        "creditgate.certificate.remaining", [left], "s", "Time until the first certificate ends"
     )
 
 

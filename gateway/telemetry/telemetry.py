@@ -12,6 +12,7 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 
 from gateway.telemetry.counts import (
     CallCounts,
+    CertificateCounts,
     MeteringCounts,
     PulseCounts,
     StepCounts,
@@ -19,6 +20,7 @@ from gateway.telemetry.counts import (
 )
 from gateway.telemetry.metrics import (
     observe_calls,
+    observe_certificates,
     observe_keeper,
     observe_metering,
     observe_steps,
@@ -47,6 +49,7 @@ class Telemetry:
         self.metering = MeteringCounts()
         self.usage = UsageCounts()
         self.keeper = PulseCounts()
+        self.certificates = CertificateCounts()
         self.exports = reader is not None
         resource = Resource.create(
             {"service.name": _NAME, "service.instance.id": f"{os.uname().nodename}:{os.getpid()}"}
@@ -63,6 +66,7 @@ class Telemetry:
             observe_steps(meter, steps)
             observe_usage(meter, self.usage)
             observe_keeper(meter, self.keeper)
+            observe_certificates(meter, self.certificates)
 
     def close(self) -> None:
         """Send what is left, for two seconds or so at most, and stop."""

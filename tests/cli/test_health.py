@@ -72,10 +72,10 @@ async def test_a_certificate_that_is_over_is_told_as_that(
     async with embedded.running(**files) as gateway:
         done = await _asked(gateway, embedded.folder, **files)
         assert done.status == 0, done.told
-        assert "Its certificate ended on " in done.out
+        assert "The server's certificate (tls_certificate) ended at " in done.out
         done = await _asked(gateway, embedded.folder, *_by_grpc(embedded.folder), **files)
     assert done.status == 1
-    assert "cannot be asked by gRPC. Its certificate ended on " in done.told
+    assert "asked by gRPC. The server's certificate (tls_certificate) ended at " in done.told
 
 
 @pytest.mark.parametrize("own", [True, False])
