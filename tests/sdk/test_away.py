@@ -87,7 +87,7 @@ async def test_a_batch_is_sent_again() -> None:
     async with _served() as channel:
         request = PublishRecordsRequest(batch_id="b-1")
         request.records.add()
-        assert (await Feed(channel, patience=30).publish(request)).published == 1
+        assert (await Feed(channel, 30, lambda _: None).publish(request)).published == 1
 
 
 async def test_a_batch_of_subjects_is_asked_for_again() -> None:

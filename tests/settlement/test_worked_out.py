@@ -126,7 +126,8 @@ async def test_a_price_by_subject_counts_subjects_of_other_regions_once_for_whoe
     ledger.serve([*own, *away], elsewhere={3})
     use = months.months.month_use("alpha", [JANUARY], FEBRUARY, lambda item, at: "")
     by_record = PriceBook(Timeline((PLAN,)))
-    tried = dry_run(use, by_subject, by_record, months.feed.current().classes)
+    view = months.feed.current()
+    tried = dry_run(use, by_subject, by_record, view.sharing.rules, view.classes)
     assert tried.tried.total == 3 * 70
     months.put(JANUARY + 1, by_subject)
     await months.feed.refresh()
