@@ -122,13 +122,15 @@ def rotate(
         file, name = home.log_key(log.value), LogId[log.name]
         try:
             # By another key than was said by one that was cut off nothing would be linked.
-            note = finish(engines.evidence, name, file)
-            if note and stolen:
+            begun = finish(engines.evidence, name, file)
+            if begun and stolen:
                 raise CommandFailed(
                     "A change of this key had been cut off, and is finished now: start the gateway once,"
                     " stop it, and run this again."
                 )
-            if not note:
+            if begun:
+                note = begun.note
+            else:
                 if not at_once and not stolen:
                     require_announced(engines.evidence, name, file, SystemClock().now())
                 if log is KeyOf.USAGE and stolen:

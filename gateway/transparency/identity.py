@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Engine, Row, bindparam, select
 from creditgate.transparency.note import VerifierKey
 from gateway.storage.engines import reading
 from gateway.storage.inserts import INSERT
+from gateway.transparency.former import former_names
 from gateway.transparency.keys import LogKey
 from gateway.transparency.last_signed import NOTHING, LastSigned, Signed
 from gateway.transparency.salts import Salts
@@ -78,10 +79,10 @@ def key_of_log(
             )
     if last is None:
         last = LastSigned.begun(file, origin if known is None else known.name)
-    key = LogKey.kept_in(file, last.origin)
+    key = LogKey.kept_in(file, last.origin if known is None else known.name)
     with engine.begin() as connection:
         require_own(connection, log, key.verifier, salts, file)
-    return key
+        return key.after(former_names(connection, log, key.verifier))
 
 
 def require_lost(
@@ -96,9 +97,9 @@ def require_lost(
         raise NotLost
 
 
-def require_whole(connection: Connection, log: AnyLogId, file: Path) -> LastSigned:
-    """Return what the key in ``file`` signed last, which the store has. Raises NotWhole,
-    and NotBegun where that is nothing yet."""
+def require_whole(connection: Connection, log: AnyLogId, file: Path) -> VerifierKey:
+    """Return what verifies a store's log, which has all that the key in ``file`` signed. Raises
+    NotWhole, and NotBegun where that is nothing yet."""
     last, known = LastSigned.read(file), known_key(connection, log)
     if last is not None and last.unused and known is None:
         raise NotBegun
@@ -106,7 +107,20 @@ def require_whole(connection: Connection, log: AnyLogId, file: Path) -> LastSign
         raise NotWhole
     if _is_lost(connection, log, known, last, made=file.exists()) or not file.exists():
         raise NotWhole
-    return last
+    return known
+
+
+def is_by_former(
+    connection: Connection, log: AnyLogId, last: LastSigned | None, key: VerifierKey | None
+) -> bool:
+    """Tell whether a key before ``key`` signed ``last``, and the store has that: a process did so
+    that did not see its key be changed."""
+    return (
+        last is not None
+        and key is not None
+        and last.origin in former_names(connection, log, key)
+        and _has(connection, log, last)
+    )
 
 
 def _is_lost(
@@ -117,6 +131,17 @@ def _is_lost(
     *,
     made: bool,
 ) -> bool:
+    if last is None:
+        # Whoever put a key back from a copy cannot know what it signed since.
+        return made or known is not None
+    if known is None:
+        return not last.unused
+    if last.origin != known.name:
+        return not is_by_former(connection, log, last, known)
+    return not _has(connection, log, last)
+
+
+def _has(connection: Connection, log: AnyLogId, last: LastSigned) -> bool:
     def root_of(size: int) -> bytes | None:
         query = select(CHECKPOINTS.c.root).where(
             CHECKPOINTS.c.log == log, CHECKPOINTS.c.size == size
@@ -124,12 +149,7 @@ def _is_lost(
         root = connection.execute(query).scalar()
         return None if root is None else bytes(root)
 
-    if last is None:
-        # Whoever put a key back from a copy cannot know what it signed since.
-        return made or known is not None
-    if known is None:
-        return not last.unused
-    return last.origin != known.name or not last.is_in(root_of)
+    return last.is_in(root_of)
 
 
 def known_key(connection: Connection, log: AnyLogId) -> VerifierKey | None:

@@ -1,5 +1,6 @@
 """Signing keys of logs: Ed25519, one PEM file each, made once."""
 
+from collections.abc import Collection
 from pathlib import Path
 from threading import Event
 from typing import Self
@@ -59,6 +60,13 @@ class LogKey:
     def named(self, origin: str) -> "LogKey":
         """Return this key as that of the log of another origin; what it signs last is not kept."""
         return LogKey(origin, self._private, over=self._over)
+
+    def after(self, former: Collection[str]) -> "LogKey":
+        """Return this key as the one that follows those of the origins ``former``, a process of which
+        may still note what it signs."""
+        name = self.verifier.name
+        last = None if self.last is None else self.last.of_present(name, former)
+        return LogKey(name, self._private, last, self._over)
 
     def end(self) -> None:
         """Sign no more, be it under another name."""

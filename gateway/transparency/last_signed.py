@@ -7,7 +7,7 @@ shown that it does not know of; which of the two the store has tells whether it 
 
 import json
 from base64 import b64decode, b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Final, NamedTuple, Self
 
@@ -34,11 +34,17 @@ RootOf = Callable[[int], bytes | None]
 
 
 class LastSigned:
-    """What a log's key signed last; of one file, whoever has the turn to write."""
+    """What a log's key signed last; of one file, whoever has the turn to write.
 
-    def __init__(self, file: Path, origin: str, shown: Signed, next_: Signed) -> None:
+    ``former`` are the origins of keys before it that lead to it.
+    """
+
+    def __init__(
+        self, file: Path, origin: str, shown: Signed, next_: Signed, former: Collection[str] = ()
+    ) -> None:
         self._file = file
         self.origin = origin
+        self._former = former
         self._shown = shown
         self._next = next_
         self._signing = False
@@ -89,6 +95,11 @@ class LastSigned:
         new = cls(cls.beside(key), origin, NOTHING, NOTHING)
         write_private(new._file, new._text())
 
+    def of_present(self, origin: str, former: Collection[str]) -> "LastSigned":
+        """Return the same as what the present key signed last, under ``origin``, after those of the
+        origins ``former``: what one of them notes meanwhile is of the same log."""
+        return LastSigned(self._file, origin, self._shown, self._next, former)
+
     @property
     def said(self) -> tuple[str, Signed, Signed]:
         """All that the file says: the origin, what was committed, what was about to be."""
@@ -115,7 +126,7 @@ class LastSigned:
         # Another process may have signed since.
         kept = type(self).read(self._file.with_suffix(".pem"))
         if kept is not None:
-            if kept.origin != self.origin:
+            if kept.origin != self.origin and kept.origin not in self._former:
                 # The log was begun anew under another key: what is here is of that one.
                 raise NeverSign(kept.origin)
             self._shown, self._next = kept._shown, kept._next

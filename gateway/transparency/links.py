@@ -5,29 +5,19 @@ too. One that was lost, or put away as stolen, did not, and nothing that it sign
 more. Calls block; any thread.
 """
 
-from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from sqlalchemy import Connection, Engine, select
 
 from creditgate.transparency.linked import LinkedKeys
 from creditgate.transparency.note import VerifierKey
-from creditgate.transparency.succession import former_named
 from gateway.storage.engines import reading
+from gateway.transparency.former import former_keys
 from gateway.transparency.identity import known_key
-from gateway.transparency.tables import ANNOUNCEMENTS, LINKS, LogId
+from gateway.transparency.tables import ANNOUNCEMENTS, LogId
 
 MOST_TOLD: Final = 16
 """Most notes of former keys of a log that are told to others, the newest."""
-
-
-class FormerKey(NamedTuple):
-    """A key that signed for a log until ``at`` (seconds, UTC), by the ``note`` that names the next;
-    ``number`` is that of its file."""
-
-    number: int
-    note: str
-    at: int
 
 
 class Announced(NamedTuple):
@@ -70,14 +60,6 @@ def linked_keys(connection: Connection, log: LogId) -> LinkedKeys | None:
     if key is None:
         return None
     return LinkedKeys.of(key, [each.note for each in former_keys(connection, log, key)])
-
-
-def former_keys(connection: Connection, log: LogId, key: VerifierKey) -> Sequence[FormerKey]:
-    """Return the keys of a log whose notes lead to ``key``, the oldest first."""
-    query = select(LINKS.c.number, LINKS.c.note, LINKS.c.at).where(LINKS.c.log == log)
-    found = [FormerKey(*row) for row in connection.execute(query.order_by(LINKS.c.number))]
-    before = LinkedKeys.of(key, [each.note for each in found]).chain[:-1]
-    return [each for each in found if former_named(each.note) in before]
 
 
 def announced_for(connection: Connection, log: LogId, key: VerifierKey) -> Announced | None:

@@ -12,6 +12,7 @@ from creditgate.transparency.merkle import ProofInvalid
 from creditgate.transparency.note import VerifierKey
 from creditgate.transparency.succession import (
     announcement_note,
+    former_named,
     open_succession,
     succession_note,
 )
@@ -25,7 +26,13 @@ from gateway.transparency.beginning import (
     put_away_as,
     put_away_at,
 )
-from gateway.transparency.identity import NotWhole, known_key, newest_signed, require_whole
+from gateway.transparency.identity import (
+    NotWhole,
+    is_by_former,
+    known_key,
+    newest_signed,
+    require_whole,
+)
 from gateway.transparency.keys import LogKey, new_key
 from gateway.transparency.last_signed import LastSigned
 from gateway.transparency.links import announced_for
@@ -109,12 +116,12 @@ def succeed(
     away, note = put_away_as(file), ""
     following = _following(file)
     with engine.begin() as connection:
-        last = require_whole(connection, log, file)
-        former = LogKey.kept_in(file, last.origin)
+        known = require_whole(connection, log, file)
+        former = LogKey.kept_in(file, known.name)
         announced = _announced_key(connection, log, file, former.verifier)
         if announced is None or stolen:
             write_private(following, new_key())
-        begun = LogKey.kept_in(following, next_origin(last.origin, away))
+        begun = LogKey.kept_in(following, next_origin(known.name, away))
         away.with_suffix(".succession").unlink(missing_ok=True)
         if not stolen:
             newest = newest_signed(connection, log)
@@ -136,12 +143,17 @@ def succeed(
     return note
 
 
-class _Begun(NamedTuple):
+class Begun(NamedTuple):
     """A key that the store says comes next, and is not in its place: the ``note`` that says so, and
-    the key's ``name``."""
+    the key's ``name``.
+
+    The change of the key ``is_cut_off``; else it was done, and a process that did not see it signed
+    by a former key since.
+    """
 
     note: str
     name: str
+    is_cut_off: bool
 
 
 def is_begun(engine: Engine, log: LogId, file: Path) -> bool:
@@ -150,21 +162,28 @@ def is_begun(engine: Engine, log: LogId, file: Path) -> bool:
     return _begun(engine, log, file) is not None
 
 
-def finish(engine: Engine, log: LogId, file: Path) -> str:
+def finish(engine: Engine, log: LogId, file: Path) -> Begun | None:
     """Put the key in its place that the store says comes next, where `succeed` was cut off before
-    that; return the note that says so, "" where nothing was begun.
+    that, or what it noted was written over; return what was begun, None for nothing.
 
     Nobody else may do so at once, nor may the gateway run. Raises OSError, and ValueError where what
     lies beside ``file`` is damaged.
     """
     begun = _begun(engine, log, file)
-    if begun is None:
-        return ""
-    _put_in_place(file, begun.name)
-    return begun.note
+    if begun is not None:
+        _put_in_place(file, begun.name)
+    return begun
 
 
-def _begun(engine: Engine, log: LogId, file: Path) -> _Begun | None:
+def is_signed_over(engine: Engine, log: LogId, file: Path) -> bool:
+    """Tell whether a key before that of the store's log signed last, so that what is noted beside
+    ``file`` is its: by a process that did not see that its key was changed. Raises as `finish`."""
+    last = LastSigned.read(file)
+    with reading(engine) as connection:
+        return is_by_former(connection, log, last, known_key(connection, log))
+
+
+def _begun(engine: Engine, log: LogId, file: Path) -> Begun | None:
     last = LastSigned.read(file)
     if last is None:
         return None
@@ -173,20 +192,30 @@ def _begun(engine: Engine, log: LogId, file: Path) -> _Begun | None:
         if known_key(connection, log) is not None:
             return None
         row = connection.execute(newest.order_by(LINKS.c.number.desc()).limit(1)).first()
-    if row is None:
-        return None
-    told = _begun_by(row.note, put_away_at(file, row.number), last, file)
-    return None if told is None else _Begun(row.note, told.name)
+        if row is None:
+            return None
+        away = put_away_at(file, row.number)
+        told = _begun_by(row.note, away, file)
+        if told is None:
+            return None
+        put_away = LastSigned.read(away)
+        is_cut_off = put_away is not None and put_away.said == last.said
+        if not is_cut_off and not is_by_former(connection, log, last, told):
+            return None
+    return Begun(row.note, told.name, is_cut_off)
 
 
-def _begun_by(note: str, away: Path, last: LastSigned, file: Path) -> VerifierKey | None:
-    """Return the key that a note says follows that in ``away``, which signed ``last``, where it is at
-    hand: in ``file``, or about to be. None for another note."""
+def _begun_by(note: str, away: Path, file: Path) -> VerifierKey | None:
+    """Return the key that a note says follows that in ``away``, where it is at hand: in ``file``, or
+    about to be. None for another note."""
     held = following if (following := _following(file)).exists() else file
-    if not away.exists() or not held.exists():
+    former = former_named(note)
+    if former is None or not away.exists() or not held.exists():
+        return None
+    if LogKey.kept_in(away, former.name).verifier != former:
         return None
     try:
-        told = open_succession(note, LogKey.kept_in(away, last.origin).verifier).next_key
+        told = open_succession(note, former).next_key
     except ProofInvalid:
         return None
     return told if LogKey.kept_in(held, told.name).verifier == told else None

@@ -15,8 +15,8 @@ from gateway.meter.tables import USAGE_HEADS
 from gateway.storage.engines import Engines, reading, snapshot
 from gateway.transparency.check_log import CheckedLog
 from gateway.transparency.faults import EnoughFaults, Fault, Faults
+from gateway.transparency.former import former_keys
 from gateway.transparency.identity import known_key
-from gateway.transparency.links import former_keys
 from gateway.transparency.tables import LogId, OperatorLogId
 from gateway.usage.leaves import LedgerLeaf, LedgerLeaves
 from gateway.usage.tables import COSIGNATURES, USAGE_LOGS

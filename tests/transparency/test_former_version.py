@@ -1,6 +1,9 @@
 """A key changed beside a process that takes no lock, as of a former version: that is told, and mended."""
 
 import asyncio
+import sqlite3
+from collections.abc import Sequence
+from contextlib import closing
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -8,11 +11,17 @@ import httpx
 import pytest
 from grpc_health.v1 import health_pb2
 from grpc_health.v1.health_pb2_grpc import HealthStub
+from sqlalchemy import Connection, Engine
 
+from gateway.clock import SystemClock
+from gateway.installation.bootstrap import bootstrap
 from gateway.server.health import USAGE_LOGS
+from gateway.server.log_keys import LogKeys
 from gateway.storage.engines import reading
-from gateway.transparency.identity import known_key
+from gateway.transparency.identity import AnotherLog, known_key
 from gateway.transparency.keys import LogKey
+from gateway.transparency.last_signed import LastSigned
+from gateway.transparency.log import SignedCheckpoint
 from gateway.transparency.succeeding import succeed
 from gateway.transparency.tables import LogId
 from gateway.usage.agreed import LINKED_USAGE_TABLES
@@ -33,12 +42,52 @@ def _key(installation: Installation) -> LogKey:
     return LogKey.kept_in(installation.home.log_key(LogId.USAGE.path), known.name)
 
 
+class _FormerLogs(OperatorLogs):
+    """Usage logs as a former version wrote them: it did not ask whether its key is the store's, nor
+    whose name is beside that, and noted there what it signed."""
+
+    def __init__(self, evidence: Engine, key: LogKey) -> None:
+        super().__init__(evidence, key.named(key.verifier.name))
+        self._noting = OperatorLogs(evidence, key.after({f"{key.verifier.name}/2"}))
+
+    def link(
+        self, connection: Connection, heads: Sequence[tuple[str, SignedCheckpoint]], at: int
+    ) -> None:
+        self._noting.link(connection, heads, at)
+
+    def committed(self) -> None:
+        self._noting.committed()
+
+
 def _logged_by(installation: Installation, key: LogKey) -> None:
-    """Log what was used as a former version did, which did not ask whether its key is the store's."""
-    logs = OperatorLogs(installation.engines.evidence, key.named(key.verifier.name))
+    """Log what was used as a process of a former version does by a key that is over."""
+    logs = _FormerLogs(installation.engines.evidence, key)
     UsageLogWriter(installation.engines.records, installation.engines.evidence, logs).step(
         installation.clock.now()
     )
+    noted = LastSigned.read(installation.home.log_key(LogId.USAGE.path))
+    assert noted is not None and noted.origin == key.verifier.name and not noted.unused
+
+
+def _rotated(installation: Installation, *, is_begun: bool) -> LogKey:
+    """Change the key of usage, begin its log under the next where ``is_begun``, as a start does, and
+    return the former."""
+    former, file = _key(installation), installation.home.log_key(LogId.USAGE.path)
+    succeed(installation.engines.evidence, LogId.USAGE, file, LINKED_USAGE_TABLES)
+    if is_begun:
+        LogKeys(installation.home, installation.engines, "").of(LogId.USAGE)
+    return former
+
+
+async def _used(installation: Installation) -> None:
+    async with (
+        installation.running() as gateway,
+        gateway.channel(PUBLISHER) as publisher,
+        gateway.channel() as operator,
+    ):
+        await publish(publisher, [draft("r-1", company(1))])
+        await query(operator, company(1))
+        assert await _told(gateway, operator) == ("ok", _STATUS.SERVING)
 
 
 async def _told(gateway: Any, channel: Any) -> tuple[str, Any]:
@@ -53,25 +102,20 @@ async def _told(gateway: Any, channel: Any) -> tuple[str, Any]:
 
 
 @rarely_on_postgresql
+@pytest.mark.parametrize("is_begun", [False, True])
 async def test_a_usage_log_of_a_former_key_is_told_and_mended(
-    installation: Installation, caplog: pytest.LogCaptureFixture
+    installation: Installation, caplog: pytest.LogCaptureFixture, is_begun: bool
 ) -> None:
     async def command(*words: str, **settings: str) -> Done:
         store = {"DATABASE": installation.database, **settings}
         return await asyncio.to_thread(creditgate_here, installation.folder, *words, **store)
 
-    async with (
-        installation.running() as gateway,
-        gateway.channel(PUBLISHER) as publisher,
-        gateway.channel() as operator,
-    ):
-        await publish(publisher, [draft("r-1", company(1))])
-        await query(operator, company(1))
-        assert await _told(gateway, operator) == ("ok", _STATUS.SERVING)
-    former, file = _key(installation), installation.home.log_key(LogId.USAGE.path)
-    succeed(installation.engines.evidence, LogId.USAGE, file, LINKED_USAGE_TABLES)
-    _logged_by(installation, former)
+    await _used(installation)
+    _logged_by(installation, _rotated(installation, is_begun=is_begun))
 
+    bootstrap(installation.config, SystemClock())
+    assert "of usage was changed, a process of a former version signed" in caplog.text
+    assert "was cut off" not in caplog.text
     async with installation.running() as gateway, gateway.channel() as operator:
 
         async def is_told() -> bool:
@@ -98,3 +142,46 @@ async def test_a_usage_log_of_a_former_key_is_told_and_mended(
             return (await command("log", "check")).status == 0
 
         await eventually(is_whole, 20)
+
+
+async def test_the_key_is_changed_again_before_any_start_where_a_former_version_signed(
+    embedded: Installation,
+) -> None:
+    await _used(embedded)
+    _logged_by(embedded, _rotated(embedded, is_begun=True))
+    line = ("log", "rotate", "--log", "usage", "--at-once")
+    done = await asyncio.to_thread(
+        creditgate_here, embedded.folder, *line, DATABASE=embedded.database
+    )
+    assert done.status == 0, done.told
+    bootstrap(embedded.config, SystemClock())
+    async with embedded.running() as gateway, gateway.channel() as operator:
+        await query(operator, company(1))
+        assert await _told(gateway, operator) == ("ok", _STATUS.SERVING)
+    assert _key(embedded).verifier.name.endswith("/log/usage/3")
+
+
+@pytest.mark.parametrize("is_begun", [False, True])
+async def test_a_store_that_was_put_back_is_refused_whoever_signed_last(
+    embedded: Installation, is_begun: bool
+) -> None:
+    await _used(embedded)
+    former = _rotated(embedded, is_begun=is_begun)
+    store, copy = embedded.folder / "evidence.db", embedded.folder / "copy.db"
+    with closing(sqlite3.connect(store)) as source, closing(sqlite3.connect(copy)) as target:
+        source.backup(target)
+    _logged_by(embedded, former)
+    embedded.engines.dispose()
+    for file in embedded.folder.glob("evidence.db*"):
+        file.unlink()
+    copy.rename(store)
+
+    bootstrap(embedded.config, SystemClock())
+    with pytest.raises(AnotherLog, match="older copy"):
+        async with embedded.running():
+            pass
+    line = ("log", "rotate", "--log", "usage", "--at-once")
+    refused = await asyncio.to_thread(
+        creditgate_here, embedded.folder, *line, DATABASE=embedded.database
+    )
+    assert refused.status == 1 and "The store lacks what was signed" in refused.told

@@ -18,6 +18,7 @@ from gateway.transparency.identity import AnotherLog, NotLost, key_of_log, known
 from gateway.transparency.keys import KeyOver, LogKey, new_key
 from gateway.transparency.last_signed import NOTHING, LastSigned, NeverSign, Signed
 from gateway.transparency.log import MerkleLog
+from gateway.transparency.succeeding import succeed
 from gateway.transparency.tables import CHECKPOINTS, LOGS, LogId
 from tests.stores import place_migrated
 
@@ -158,6 +159,24 @@ def test_running_log_signs_nothing_over_what_its_next_key_signs(kept: Kept) -> N
         kept.grown(log, b"b")
     noted = LastSigned.read(kept.key)
     assert noted is not None and noted.unused
+
+
+def test_what_a_former_key_notes_keeps_the_present_one_from_nothing(kept: Kept) -> None:
+    former = key_of_log(kept.evidence, LogId.DISCLOSURE, kept.key, ORIGIN).after({f"{ORIGIN}/2"})
+    succeed(kept.evidence, LogId.DISCLOSURE, kept.key, ())
+    log = kept.started()
+    first = kept.grown(log, b"a")
+    head = Signed(first.size, first.root)
+    # As a process of a former version did, beside this one.
+    assert former.last is not None
+    former.last.about_to_sign(head, Checkpoint(ORIGIN, 2, bytes(32)))
+    noted = LastSigned.read(kept.key)
+    assert noted is not None and noted.said == (ORIGIN, head, Signed(2, bytes(32)))
+    assert kept.grown(log, b"b").size == 2
+    again = LastSigned.read(kept.key)
+    assert again is not None and again.origin == log.key.name
+    former.last.about_to_sign(Signed(2, kept.started().root(2)), Checkpoint(ORIGIN, 3, bytes(32)))
+    assert kept.grown(kept.started(), b"c").size == 3
 
 
 def test_a_key_that_is_over_signs_under_no_name(kept: Kept) -> None:
