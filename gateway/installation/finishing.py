@@ -26,7 +26,7 @@ def finish_successions(evidence: Engine, home: Home) -> None:
     """
     until = monotonic() + PATIENT_SECONDS
     # Again each time: whoever is alone may end it meanwhile.
-    while any(is_begun(evidence, log, home.log_key(log.path)) for log in LogId):
+    while is_any_begun(evidence, home):
         try:
             with alone(evidence):
                 _finish_all(evidence, home)
@@ -37,6 +37,12 @@ def finish_successions(evidence: Engine, home: Home) -> None:
     for log in LogId:
         if is_signed_over(evidence, log, home.log_key(log.path)):
             _warn_of_former(log)
+
+
+def is_any_begun(evidence: Engine, home: Home) -> bool:
+    """Tell whether a change of a log's key is under way, or was cut off. Blocks; raises as
+    `finish_successions`."""
+    return any(is_begun(evidence, log, home.log_key(log.path)) for log in LogId)
 
 
 def _finish_all(evidence: Engine, home: Home) -> None:

@@ -17,6 +17,7 @@ from gateway.clock import Clock
 from gateway.config import GatewayConfig
 from gateway.conformance.uptime import Uptime
 from gateway.failure_kind import failure_kind
+from gateway.installation.finishing import finish_successions, is_any_begun
 from gateway.installation.home import Home
 from gateway.oauth.revocation_log import SqlRevocationLog
 from gateway.oauth.signing import SigningKeys
@@ -60,8 +61,9 @@ async def grounds_of(
 ) -> AsyncGenerator[Grounds]:
     """Give the grounds while the context lasts; so long this process is at work on the store.
 
-    Raises OSError when a file is missing, Refused AUTHORITY_UNKNOWN or the store's errors when
-    authority cannot be read, and KeysChanging where another process changes what all go by.
+    A change of a log's key that was cut off is finished first. Raises OSError when a file is missing,
+    Refused AUTHORITY_UNKNOWN or the store's errors when authority cannot be read, KeysChanging where
+    another process changes what all go by, and ValueError where what lies beside a key is damaged.
     """
     home = Home.at(config.home)
     async with AsyncExitStack() as stack:
@@ -71,9 +73,7 @@ async def grounds_of(
             config.database.get_secret_value(), home.root, config.database_connections
         )
         stack.callback(engines.dispose)
-        bell = open_bell(engines.authority, holding=LOCK)
-        stack.push_async_callback(bell.close)
-        await _be_at_work(engines.evidence, bell, stack)
+        bell = await _at_work(engines, home, stack)
         signs = open_signs(engines, stack.enter_context(ExitStack()))
         # Before anybody is answered: what operators owed while all was away is not late.
         uptime = uptime_of(engines, policies.conformance, policies.agreement)
@@ -97,6 +97,21 @@ async def grounds_of(
             policies,
             issuer,
         )
+
+
+async def _at_work(engines: Engines, home: Home, stack: AsyncExitStack) -> ChangeBell:
+    """Be at work on the store until ``stack`` closes, by keys whose change is done; return the bell
+    that rings meanwhile."""
+    while True:
+        async with AsyncExitStack() as trying:
+            bell = open_bell(engines.authority, holding=LOCK)
+            trying.push_async_callback(bell.close)
+            await _be_at_work(engines.evidence, bell, trying)
+            # Whoever was alone until now may have been killed at it.
+            if not await asyncio.to_thread(is_any_begun, engines.evidence, home):
+                stack.push_async_exit(trying.pop_all())
+                return bell
+        await asyncio.to_thread(finish_successions, engines.evidence, home)
 
 
 async def _be_at_work(evidence: Engine, bell: ChangeBell, stack: AsyncExitStack) -> None:

@@ -232,6 +232,28 @@ async def test_a_start_says_so_where_a_change_is_long_under_way_and_finishes_it_
     _goes_on_from(installation, LogId.USAGE, former)
 
 
+@rarely_on_postgresql
+async def test_a_start_finishes_what_is_killed_while_it_waits_to_be_at_work(
+    installation: Installation, caplog: pytest.LogCaptureFixture
+) -> None:
+    await _serve(installation, "r-1")
+    former = _present(installation, LogId.USAGE)
+
+    async def start() -> None:
+        # As behind a bootstrap that found nothing begun.
+        async with installation.running() as gateway, gateway.channel() as operator:
+            await query(operator, company(1))
+
+    async with _changing_slowly(installation) as changing:
+        starting = asyncio.create_task(start())
+        await asyncio.sleep(1)
+        assert not starting.done()
+        changing.kill()
+        await asyncio.wait_for(starting, 20)
+    assert "the log of usage was cut off; it is done" in caplog.text
+    _goes_on_from(installation, LogId.USAGE, former)
+
+
 async def test_by_no_other_command_is_a_change_that_was_cut_off_lost(
     embedded: Installation,
 ) -> None:
