@@ -5,8 +5,8 @@ come about all the same, by a lock that was lost or a store that was put back, t
 nothing more by a key that is over, and its health says so.
 
 A process of a version before there was that lock is at work unseen. Changed beside one, the key of
-usage leaves logs of operators that this one began under the former key; nothing more is logged then,
-which health says as well.
+usage leaves logs of operators that this one began under the former key; nothing more is logged of those
+operators' use then, which health says as well.
 """
 
 import asyncio
@@ -23,18 +23,22 @@ from gateway.storage.engines import reading
 from gateway.storage.signs import Sign
 from gateway.transparency.identity import known_key
 from gateway.transparency.keys import LogKey
-from gateway.transparency.tables import LOGS, LogId, OperatorLogId
+from gateway.transparency.tables import LOGS, LogId
+from gateway.usage.tables import USAGE_LOGS
 
 _PACE: Final = Pace(0.5, apart_seconds=0.5)
 _OF_USAGE: Final = select(LOGS.c.public_key).where(LOGS.c.log == LogId.USAGE).scalar_subquery()
+_MOST_NAMED: Final = 16
 _OF_ANOTHER: Final = (
-    select(LOGS.c.log)
-    .where(LOGS.c.log >= OperatorLogId.FIRST, LOGS.c.public_key != _OF_USAGE)
-    .limit(1)
+    select(USAGE_LOGS.c.operator_id)
+    .join(LOGS, LOGS.c.log == USAGE_LOGS.c.log)
+    .where(LOGS.c.public_key != _OF_USAGE)
+    .order_by(USAGE_LOGS.c.operator_id)
+    .limit(_MOST_NAMED)
 )
 _STUCK: Final = (
     "A usage log in the store was begun by a former key, by a process that was at work as the key was"
-    " changed: nothing more is logged of use. Stop the gateway, processes of former versions too, on"
+    " changed: nothing more is logged of its operator's use. Stop the gateway, processes of former versions too, on"
     " every host; then run `creditgate log rotate --log usage --at-once`, and start it."
 )
 _log = logging.getLogger(__name__)
@@ -49,7 +53,7 @@ class KeyWatch:
         self._keys = keys
         self._ended = asyncio.Event()
         self._turned = asyncio.Event()
-        self._is_stuck = False
+        self._stuck: list[str] = []
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="log-keys")
         self._rounds = Rounds("log-keys", self._look, _PACE, sign=sign)
 
@@ -73,8 +77,8 @@ class KeyWatch:
 
     @property
     def is_stuck(self) -> bool:
-        """Whether nothing more can be logged of use: a usage log is of another key."""
-        return self._is_stuck
+        """Whether nothing more can be logged of some operator's use: its log is of another key."""
+        return bool(self._stuck)
 
     async def turned(self) -> None:
         """Return once it `is_stuck`, or is so no more."""
@@ -84,16 +88,17 @@ class KeyWatch:
     def soundness(self) -> str:
         """Return what is not well and what mends it, "" for nothing. Raises as `require_keys`."""
         self.require_keys()
-        return _STUCK if self._is_stuck else ""
+        return _STUCK if self._stuck else ""
 
     async def _look(self) -> bool:
         loop = asyncio.get_running_loop()
-        over, is_stuck = await loop.run_in_executor(self._thread, self._found)
-        if is_stuck != self._is_stuck:
-            self._is_stuck = is_stuck
+        over, stuck = await loop.run_in_executor(self._thread, self._found)
+        if stuck != self._stuck:
+            self._stuck = stuck
             self._turned.set()
-            if is_stuck:
-                _log.error("%s", _STUCK)
+            if stuck:
+                # Here alone: of its health whoever asks is told.
+                _log.error("%s It is of: %s", _STUCK, ", ".join(stuck))
         for log in over:
             self._keys[log].end()
             self._ended.set()
@@ -104,10 +109,10 @@ class KeyWatch:
             )
         return False
 
-    def _found(self) -> tuple[list[LogId], bool]:
-        """Return the logs whose keys are over, and were not known to be; and whether an operator's is
-        of another key than the store's log of usage."""
+    def _found(self) -> tuple[list[LogId], list[str]]:
+        """Return the logs whose keys are over, and were not known to be; and the operators, the first
+        of many, whose logs are of another key than the store's log of usage."""
         watched = [(log, key) for log, key in [*self._keys.items()] if not key.is_over]
         with reading(self._evidence) as connection:
             over = [log for log, key in watched if known_key(connection, log) != key.verifier]
-            return over, connection.execute(_OF_ANOTHER).first() is not None
+            return over, [*connection.execute(_OF_ANOTHER).scalars()]

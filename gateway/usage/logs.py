@@ -25,7 +25,11 @@ _MOST_TILES: Final = 32
 _STANDINGS: Final = select(USAGE_LOGS.c.operator_id, LOGS.c.size, USAGE_LOGS.c.sequence).join(
     LOGS, LOGS.c.log == USAGE_LOGS.c.log
 )
-
+_OF_ANOTHER_KEY: Final = (
+    select(USAGE_LOGS.c.operator_id)
+    .join(LOGS, LOGS.c.log == USAGE_LOGS.c.log)
+    .where(LOGS.c.public_key != bindparam("public"))
+)
 _NUMBER: Final = select(USAGE_LOGS.c.log).where(USAGE_LOGS.c.operator_id == bindparam("operator"))
 _CAME_TO: Final = (
     update(USAGE_LOGS)
@@ -60,6 +64,11 @@ class OperatorLogs:
         return {
             operator_id: Standing(*rest) for operator_id, *rest in connection.execute(_STANDINGS)
         }
+
+    def of_another_key(self, connection: Connection) -> set[str]:
+        """Return the operators whose logs another key signs, so that nothing can be added to them."""
+        asked = {"public": self._key.verifier.public}
+        return {*connection.execute(_OF_ANOTHER_KEY, asked).scalars()}
 
     def standing(self, operator_id: str) -> Standing:
         """Return how far an operator's log has come. Blocks."""

@@ -43,15 +43,18 @@ class UsageLogWriter:
         """Log the next uses and sign; tell whether there are more.
 
         Raises what the stores raise, NotNow where another process wrote meanwhile, and
-        LedgerLost once the other operators' are logged.
+        LedgerLost once the other operators' are logged. Those whose log is of another key are passed
+        over (`gateway.server.key_watch` tells of them).
         """
         with reading(self._evidence) as connection:
             standings = self._logs.standings(connection)
+            of_another_key = self._logs.of_another_key(connection)
         with reading(self._records) as connection:
             grown = {
                 operator_id: next_index
                 for operator_id, next_index in _heads(connection)
                 if next_index != standings.get(operator_id, NOT_BEGUN).size
+                and operator_id not in of_another_key
             }
             lost = [
                 operator_id

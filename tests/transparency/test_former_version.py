@@ -13,6 +13,7 @@ from grpc_health.v1 import health_pb2
 from grpc_health.v1.health_pb2_grpc import HealthStub
 from sqlalchemy import Connection, Engine
 
+from creditgate.v1.operator_service_pb2 import ClientRole
 from gateway.clock import SystemClock
 from gateway.installation.bootstrap import bootstrap
 from gateway.server.health import USAGE_LOGS
@@ -29,10 +30,11 @@ from gateway.usage.logs import OperatorLogs
 from gateway.usage.writer import UsageLogWriter
 from tests.cli.commands import Done, creditgate_here
 from tests.examples import rarely_on_postgresql
-from tests.installation import PUBLISHER, Installation, company, eventually
+from tests.installation import OPERATOR_ID, PUBLISHER, Installation, company, eventually
 from tests.server.calls import draft, publish, query
 
 _STATUS = health_pb2.HealthCheckResponse
+_BETA = "beta-one"
 
 
 def _key(installation: Installation) -> LogKey:
@@ -79,6 +81,13 @@ def _rotated(installation: Installation, *, is_begun: bool) -> LogKey:
     return former
 
 
+def _logged(installation: Installation) -> dict[str, int]:
+    """Return how much is logged of each operator's use."""
+    logs = OperatorLogs(installation.engines.evidence, _key(installation))
+    with reading(installation.engines.evidence) as connection:
+        return {each: standing.size for each, standing in logs.standings(connection).items()}
+
+
 async def _used(installation: Installation) -> None:
     async with (
         installation.running() as gateway,
@@ -110,13 +119,19 @@ async def test_a_usage_log_of_a_former_key_is_told_and_mended(
         store = {"DATABASE": installation.database, **settings}
         return await asyncio.to_thread(creditgate_here, installation.folder, *words, **store)
 
+    installation.license("beta", "L-BETA")
+    installation.enrol(_BETA, ClientRole.CLIENT_ROLE_OPERATOR, "beta")
     await _used(installation)
     _logged_by(installation, _rotated(installation, is_begun=is_begun))
 
     bootstrap(installation.config, SystemClock())
     assert "of usage was changed, a process of a former version signed" in caplog.text
     assert "was cut off" not in caplog.text
-    async with installation.running() as gateway, gateway.channel() as operator:
+    async with (
+        installation.running() as gateway,
+        gateway.channel() as operator,
+        gateway.channel(_BETA) as other,
+    ):
 
         async def is_told() -> bool:
             return await _told(gateway, operator) == ("impaired", _STATUS.NOT_SERVING)
@@ -129,7 +144,15 @@ async def test_a_usage_log_of_a_former_key_is_told_and_mended(
         assert asked.status == 0 and "log rotate --log usage --at-once" in asked.out
         asked = await command("health", "--json", HTTPS_PORT=port)
         assert "log rotate --log usage --at-once" in asked.json["unwell"]
+        # Another operator's use is logged all the same.
+        await query(other, company(1))
+
+        async def is_logged() -> bool:
+            return _logged(installation) == {OPERATOR_ID: 1, "beta": 1}
+
+        await eventually(is_logged, 10)
     assert "`creditgate log rotate --log usage --at-once`" in caplog.text
+    assert f"It is of: {OPERATOR_ID}" in caplog.text
     assert (await command("log", "check")).status == 1
 
     done = await command("log", "rotate", "--log", "usage", "--at-once")
