@@ -41,13 +41,13 @@ def installed(config: Path | None, opener: "Opener | None" = None) -> Generator[
 
 
 def require_home(settings: "GatewayConfig") -> "Home":
-    """Return the home that is configured. Raises CommandFailed where there is none, or where the
-    stores are SQLite's and not in it."""
+    """Return the home that is configured. Raises CommandFailed where there is none, which has no keys
+    and, where the stores are SQLite's, not those: a folder on which nothing is mounted is none."""
     from gateway.installation.home import Home
     from gateway.storage.engines import sqlite_files
 
     home = Home.at(settings.home)
-    needed = [home.root]
+    needed = [home.keys]
     if settings.database.get_secret_value() == "sqlite":
         needed = [*sqlite_files(home.root).values()]
     missing = [path for path in needed if not path.exists()]

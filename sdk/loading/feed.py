@@ -19,6 +19,9 @@ from sdk.refusals import Refusal, explain
 _FIRST_WAIT: Final = 0.2
 _LONGEST_WAIT: Final = 5.0
 _TOLD_AFTER: Final = 5.0
+_SILENT: Final = Refusal(
+    "DEADLINE_EXCEEDED", "", "it has not answered so far", violations=(), retry_after=None
+)
 
 
 class FeedBroken(Exception):
@@ -38,8 +41,8 @@ class Feed:
     """Publishes batches one after another over a channel.
 
     A call that fails because the gateway is not there or is too busy is sent again, for
-    ``patience`` seconds: batches are idempotent. ``waiting`` is told why where that takes five
-    seconds, once a call.
+    ``patience`` seconds, in which it is to be answered too: batches are idempotent. ``waiting`` is
+    told why where that takes five seconds, once a call.
     """
 
     def __init__(
@@ -67,22 +70,24 @@ class Feed:
         return Fed(judged.published, fed.unchanged + judged.unchanged, judged.rejections)
 
     async def _call(self, request: PublishRecordsRequest) -> PublishRecordsResponse:
-        monotonic = asyncio.get_running_loop().time
-        began = monotonic()
-        wait, is_told = _FIRST_WAIT, False
-        while True:
-            try:
-                return await self._stub.PublishRecords(iter((request,)))
-            except grpc.aio.AioRpcError as error:
-                why = explain(error)
-                pause = _pause(why, wait)
-                if pause is None or monotonic() + pause > began + self._patience:
-                    raise
-            if not is_told and monotonic() + pause > began + _TOLD_AFTER:
-                self._waiting(why)
-                is_told = True
-            await asyncio.sleep(pause)
-            wait = min(wait * 2, _LONGEST_WAIT)
+        loop = asyncio.get_running_loop()
+        give_up = loop.time() + self._patience
+        wait, why = _FIRST_WAIT, _SILENT
+        telling = loop.call_later(_TOLD_AFTER, lambda: self._waiting(why))
+        try:
+            while True:
+                left = give_up - loop.time()
+                try:
+                    return await self._stub.PublishRecords(iter((request,)), timeout=left)
+                except grpc.aio.AioRpcError as error:
+                    why = explain(error)
+                    pause = _pause(why, wait)
+                    if pause is None or loop.time() + pause > give_up:
+                        raise
+                await asyncio.sleep(pause)
+                wait = min(wait * 2, _LONGEST_WAIT)
+        finally:
+            telling.cancel()
 
 
 def _pause(refusal: Refusal, wait: float) -> float | None:

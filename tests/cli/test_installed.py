@@ -55,14 +55,24 @@ def test_a_command_makes_no_stores_where_there_are_none(
     assert [*home.parent.rglob("*")] == ([home] if is_folder else [])
 
 
-@pytest.mark.parametrize("words", [("key", "rotate", "--reason", "due"), ("log", "announce")])
-def test_keys_of_an_installation_on_postgresql_are_made_in_no_other_home(
-    home: Path, words: tuple[str, ...]
+@pytest.mark.parametrize("is_folder", [False, True], ids=["nothing", "a folder"])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("key", "rotate", "--reason", "due"),
+        ("log", "announce"),
+        ("backup", "copy", "--keys-for", __file__),
+    ],
+)
+def test_keys_of_an_installation_on_postgresql_are_made_and_copied_in_no_other_home(
+    home: Path, words: tuple[str, ...], *, is_folder: bool
 ) -> None:
+    if is_folder:
+        home.mkdir()
     done = creditgate_here(home, *words, DATABASE="postgresql://nowhere.invalid/creditgate")
     assert done.status == 1
     assert done.told.startswith(f"There is no home of an installation at {home}")
-    assert not home.exists()
+    assert [*home.parent.rglob("*")] == ([home] if is_folder else [])
 
 
 def test_a_store_that_is_missing_beside_others_is_not_made_anew(home: Path) -> None:
